@@ -1,0 +1,155 @@
+"""Read MNIST-like datasets: four IDX files, gzipped or not, in one folder.
+
+The format is described at the end of Yann LeCun's MNIST page: two zero bytes, one byte for the
+type of the items, one for the number of dimensions (the rank), each dimension as a big-endian
+32-bit integer, then the items.
+"""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import DataError
+
+CLASSES = 10
+IMAGE_SIZE = 28
+
+UNSIGNED_BYTE = 0x08
+ITEM_TYPES = {
+    UNSIGNED_BYTE: "unsigned byte",
+    0x09: "signed byte",
+    0x0B: "short",
+    0x0C: "int",
+    0x0D: "float",
+    0x0E: "double",
+}
+GZIP_MAGIC = b"\x1f\x8b"
+
+ByteArray = npt.NDArray[np.uint8]
+
+
+class Split(NamedTuple):
+    """Images and their labels, in the same order.
+
+    `images` is (N, 28, 28) as read, (N, 28, 28, 1) once prepared; `labels` is (N,) with values
+    0 to 9. Both are uint8.
+    """
+
+    images: ByteArray
+    labels: ByteArray
+
+
+class Dataset(NamedTuple):
+    """The two raw splits, and the folder that messages about them name."""
+
+    folder: Path
+    train: Split
+    test: Split
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read and check the training and the test split of `folder`.
+
+    The arrays are read-only views of the files' bytes.
+
+    Raises:
+        DataError: a file is missing or damaged, or the files do not hold 28x28 images with as
+            many labels from 0 to 9.
+    """
+    return Dataset(folder, _read_split(folder, "train"), _read_split(folder, "t10k"))
+
+
+def read_idx(path: Path, rank: int) -> ByteArray:
+    """Read an IDX file of unsigned bytes with `rank` dimensions, without a copy.
+
+    The file may have `.gz` appended to its name; where both exist, the one named `path` is read.
+
+    Raises:
+        DataError: the file cannot be read, or is not a whole IDX file of that type and rank.
+    """
+    file, data = _read_file(path)
+    if not data:
+        raise DataError(f"{file}: is empty")
+    if len(data) >= 4:
+        _check_magic(file, data[:4], rank)
+    header_size = 4 + 4 * rank
+    if len(data) < header_size:
+        raise DataError(f"{file}: has {len(data)} bytes, its header alone takes {header_size}")
+    shape = struct.unpack_from(f">{rank}I", data, offset=4)
+    announced, found = math.prod(shape), len(data) - header_size
+    if announced != found:
+        dimensions = "x".join(map(str, shape))
+        raise DataError(
+            f"{file}: {found} bytes follow its header, which announces {announced} ({dimensions})"
+        )
+    return np.frombuffer(data, np.uint8, offset=header_size).reshape(shape)
+
+
+def _read_split(folder: Path, prefix: str) -> Split:
+    images_path = folder / f"{prefix}-images-idx3-ubyte"
+    labels_path = folder / f"{prefix}-labels-idx1-ubyte"
+    images, labels = read_idx(images_path, rank=3), read_idx(labels_path, rank=1)
+    count, height, width = images.shape
+    if count == 0:
+        raise DataError(f"{images_path}: has no images")
+    if (height, width) != (IMAGE_SIZE, IMAGE_SIZE):
+        raise DataError(
+            f"{images_path}: images are {height}x{width}, expected {IMAGE_SIZE}x{IMAGE_SIZE}"
+        )
+    if count != len(labels):
+        raise DataError(f"{labels_path}: has {len(labels)} labels for {count} images")
+    strange = labels >= CLASSES
+    if strange.any():
+        first = int(strange.argmax())
+        raise DataError(
+            f"{labels_path}: label {labels[first]} at index {first}, expected 0 to {CLASSES - 1}"
+        )
+    return Split(images, labels)
+
+
+def _read_file(path: Path) -> tuple[Path, bytes]:
+    """Return the name under which `path` exists, plain or gzipped, and the plain content."""
+    gzipped = path.with_name(f"{path.name}.gz")
+    for file in (path, gzipped):
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+        return file, _gunzip(file, content) if file == gzipped else content
+    if not path.parent.is_dir():
+        raise DataError(f"{path.parent}: no such folder; is prepare.dataset right in params.yaml?")
+    raise DataError(f"{path}: no such file, nor {gzipped.name}")
+
+
+def _gunzip(file: Path, content: bytes) -> bytes:
+    if content and not content.startswith(GZIP_MAGIC):
+        raise DataError(f"{file}: is not gzipped; if it is plain IDX, remove .gz from its name")
+    try:
+        return gzip.decompress(content)
+    except EOFError as error:
+        raise DataError(f"{file}: its gzip data is cut short; get the file again") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{file}: its gzip data is damaged ({error}); get it again") from error
+
+
+def _check_magic(file: Path, magic: bytes, rank: int) -> None:
+    if magic.startswith(GZIP_MAGIC):
+        raise DataError(f"{file}: is gzipped; add .gz to its name")
+    if magic[:2] != b"\0\0":
+        raise DataError(f"{file}: is not an IDX file: starts with 0x{magic.hex()}")
+    item_type, found_rank = magic[2], magic[3]
+    if item_type != UNSIGNED_BYTE:
+        found = f"0x{item_type:02X} ({ITEM_TYPES.get(item_type, 'unknown')})"
+        raise DataError(f"{file}: item type is {found}, expected 0x08 (unsigned byte)")
+    if found_rank != rank:
+        raise DataError(
+            f"{file}: rank is {found_rank}, expected {rank} (images have rank 3, labels rank 1)"
+        )

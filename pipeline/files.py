@@ -1,0 +1,71 @@
+"""Write files whole or not at all, and say plainly what is wrong with those that are read."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.dataset import ByteArray
+from pipeline.errors import DataError, PipelineError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path whose file takes the place of `path` when the block ends well.
+
+    The name is always the same and ends like `path`: what a killed stage leaves is overwritten
+    by the next one, and libraries that go by the ending are content.
+
+    Raises:
+        PipelineError: it cannot be written, for example because the disk is full.
+    """
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise PipelineError(
+            f"{path}: cannot be written: {error.strerror or error}; nothing of it is left"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content`, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 with the line ends it has, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write `values` as indented JSON that ends with a newline."""
+    write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+def write_array(path: Path, array: ByteArray) -> None:
+    """Write `array` as a plain `.npy` file, which can be memory-mapped."""
+    with replacing(path) as partial:
+        np.save(partial, array, allow_pickle=False)
+
+
+def md5(path: Path) -> str:
+    """Return the MD5 of a file's content, which is also what DVC calls it by.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,52 @@
+"""An MLflow flavor that logs a `.keras` file byte for byte, without loading it.
+
+`mlflow.keras.log_model` wants the model in memory and saves it again, in other bytes. What this
+writes, `mlflow.keras.load_model` and `mlflow.pyfunc.load_model` load like any other.
+"""
+
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from mlflow import pyfunc
+from mlflow.models import Model, ModelSignature
+from mlflow.models.model import MLMODEL_FILE_NAME
+from mlflow.models.utils import _save_example
+from ruamel.yaml import YAML
+
+REQUIREMENTS = [f"{package}=={version(package)}" for package in ("keras", "tensorflow")]
+
+
+def save_model(
+    path: str,
+    mlflow_model: Model,
+    keras_file: Path,
+    signature: ModelSignature,
+    input_example: npt.NDArray[np.uint8],
+    **_ignored: object,
+) -> None:
+    """Write the folder of an MLflow model; `mlflow.models.Model.log` calls this."""
+    folder = Path(path)
+    data = folder / "data"
+    data.mkdir(parents=True)
+    shutil.copyfile(keras_file, data / "model.keras")
+    (data / "keras_module.txt").write_text("keras")
+    (folder / "requirements.txt").write_text("\n".join(["mlflow", *REQUIREMENTS]) + "\n")
+    environment = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
+    YAML().dump(environment, folder / "python_env.yaml")
+    _save_example(mlflow_model, input_example, path)
+    mlflow_model.signature = signature
+    mlflow_model.add_flavor(
+        "keras",
+        data="data",
+        keras_version=version("keras"),
+        keras_backend="tensorflow",
+        save_exported_model=False,
+    )
+    pyfunc.add_to_model(
+        mlflow_model, loader_module="mlflow.keras", data="data", python_env="python_env.yaml"
+    )
+    mlflow_model.save(str(folder / MLMODEL_FILE_NAME))

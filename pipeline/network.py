@@ -1,0 +1,107 @@
+"""The network and its file."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from pipeline import files
+from pipeline.errors import DataError
+from pipeline.params import ModelParams
+from pipeline.runtime import keras
+
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows
+
+
+def build_network(
+    params: ModelParams, image_shape: tuple[int, int, int], classes: int
+) -> keras.Model:
+    """Build the network: raw pixels in, a probability for each class out.
+
+    Convolutional blocks, each closed by a 2x2 max pooling, are followed by dense layers. With
+    batch norm, it comes between each of these layers and its ReLU. Dropout is applied to what
+    dense layers read, but never to raw pixels.
+
+    Args:
+        params: the architecture.
+        image_shape: height, width and channels of the images, which are uint8.
+        classes: their number.
+    """
+    layers = keras.layers
+    stack = [
+        keras.Input(image_shape, dtype="uint8", name="pixels"),
+        layers.Rescaling(1 / 255, name="scale"),
+    ]
+
+    def add_rectified(layer: keras.Layer) -> None:
+        stack.append(layer)
+        if params.batch_norm:
+            stack.append(layers.BatchNormalization(name=f"{layer.name}_norm"))
+        stack.append(layers.ReLU(name=f"{layer.name}_relu"))
+
+    # A bias before batch norm would be subtracted again.
+    use_bias = not params.batch_norm
+    for block, filter_counts in enumerate(params.conv_blocks, start=1):
+        for number, filters in enumerate(filter_counts, start=1):
+            name = f"conv{block}_{number}"
+            add_rectified(layers.Conv2D(filters, params.kernel_size, use_bias=use_bias, name=name))
+        stack.append(layers.MaxPooling2D(2, name=f"pool{block}"))
+    stack.append(layers.Flatten(name="flatten"))
+    if params.conv_blocks:
+        stack.append(layers.Dropout(params.dropout, name="flatten_dropout"))
+    for number, units in enumerate(params.dense_units, start=1):
+        add_rectified(layers.Dense(units, use_bias=use_bias, name=f"dense{number}"))
+        stack.append(layers.Dropout(params.dropout, name=f"dense{number}_dropout"))
+    stack.append(layers.Dense(classes, activation="softmax", name="probabilities"))
+    return keras.Sequential(stack, name="classifier")
+
+
+def write_model(path: Path, model: keras.Model) -> None:
+    """Save an uncompiled model: same weights, same bytes.
+
+    Keras writes the time of saving into the metadata and into each entry of the zip archive, and
+    addresses in memory into the config, to tell which objects are one and the same; here these
+    are at most the policies that say which float type layers use.
+    """
+    content = io.BytesIO()
+    with files.replacing(path) as partial:
+        model.save(partial)
+        with zipfile.ZipFile(partial) as saved, zipfile.ZipFile(content, "w") as archive:
+            for name in saved.namelist():
+                archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), _timeless(name, saved.read(name)))
+        partial.write_bytes(content.getvalue())
+
+
+def read_model(path: Path) -> keras.Model:
+    """Load a model in safe mode, which runs no code from the file.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    remedy = "`dvc repro` makes it again"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; {remedy}") from error
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path}: is damaged ({error}); {remedy}") from error
+    if damaged:
+        raise DataError(f"{path}: is damaged, {damaged} in it has another checksum; {remedy}")
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def _timeless(name: str, content: bytes) -> bytes:
+    if name == "metadata.json":
+        metadata = json.loads(content)
+        del metadata["date_saved"]
+        return json.dumps(metadata).encode()
+    if name == "config.json":
+        return json.dumps(json.loads(content, object_hook=_without_address)).encode()
+    return content
+
+
+def _without_address(config: dict[str, Any]) -> dict[str, Any]:
+    config.pop("shared_object_id", None)
+    return config

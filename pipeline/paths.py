@@ -1,0 +1,18 @@
+"""Where things lie, relative to the root of the repository, in which every command runs."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+RAW = Path("data/raw")
+
+PREPARED = Path("data/prepared")
+STATE = Path("data/state.txt")
+MODEL = Path("models/model.keras")
+
+METRICS = Path("metrics")
+DATASET = METRICS / "dataset.json"
+HISTORY = METRICS / "history.csv"
+EVALUATION = METRICS / "evaluation.json"
+ERRORS = METRICS / "errors.csv"
+PREDICTIONS = METRICS / "predictions.csv"
+FIGURES = METRICS / "figures"

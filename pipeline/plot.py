@@ -1,0 +1,35 @@
+"""Stage `plot`: draw what training and evaluation found, and name the state it belongs to."""
+
+import json
+
+import pandas as pd
+
+from pipeline import calibration, figure_style, figures, files, splits, stage, state
+from pipeline.params import load_params
+from pipeline.paths import EVALUATION, FIGURES, HISTORY, PREDICTIONS
+from pipeline.paths import STATE as STATE_FILE
+
+
+def main() -> None:
+    """Read history, evaluation, predictions and test images; write the figures and the state."""
+    params = load_params()
+    history, predictions = pd.read_csv(HISTORY), pd.read_csv(PREDICTIONS)
+    evaluation = json.loads(EVALUATION.read_text())
+    test = splits.read_split("test")
+    level = params.evaluate.confidence
+    bins = calibration.bin_by_confidence(predictions, level)
+    calibration_error = evaluation["expected_calibration_error"]
+    drawn = {
+        "loss": figures.loss_curves(history),
+        "accuracy": figures.accuracy_curves(history),
+        "confusion_matrix": figures.confusion_matrix(predictions),
+        "confident_errors": figures.confident_errors(predictions, test.images),
+        "reliability": figures.reliability_diagram(bins, calibration_error, level),
+    }
+    for name, figure in drawn.items():
+        files.write_bytes(FIGURES / f"{name}.png", figure_style.to_png(figure))
+    files.write_text(STATE_FILE, state.identify(params, state.STATE) + "\n")
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,71 @@
+"""Keras and TensorFlow, imported without noise and set up so that same inputs give same bits."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.dataset import Split
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2, and show it only after an error.
+
+    While TensorFlow loads, it writes there (on every machine without a GPU) before it heeds any
+    setting: tensorflow issue 100442.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+with _quiet_stderr():
+    import keras
+    import tensorflow as tf
+
+__all__ = ["EVALUATION_BATCH_SIZE", "batches", "configure", "keras"]
+
+EVALUATION_BATCH_SIZE = 250  # fixed: predictions differ in their last bits with the batch size
+
+
+def configure(threads: int) -> None:
+    """Fix what decides in which order sums are taken; call it before TensorFlow's first operation.
+
+    Args:
+        threads: that share one operation; another number gives other bits.
+    """
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.experimental.enable_op_determinism()
+
+
+def batches(split: Split, batch_size: int, shuffle_seed: int | None = None) -> tf.data.Dataset:
+    """Return batches of images (B, 28, 28, 1) and labels (B,), both uint8.
+
+    With a seed, all images are shuffled anew before every epoch.
+
+    The autotuner is off: joining its thread, which sleeps in doubling steps, can take as long as
+    an epoch (see benchmarks/README.md), and there is nothing to tune.
+    """
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    indices = tf.data.Dataset.range(len(split.labels))
+    if shuffle_seed is not None:
+        indices = indices.shuffle(len(split.labels), seed=shuffle_seed)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return (
+        indices.batch(batch_size)
+        .map(lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen)))
+        .with_options(options)
+    )

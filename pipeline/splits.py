@@ -1,0 +1,56 @@
+"""The prepared splits: two arrays each in `data/prepared`, and the checksums that prove them.
+
+They are plain `.npy` files, which later stages map into memory instead of reading. A damaged
+pixel would go unnoticed there: hence a file in the format of `md5sum` for each split. One for
+all would make training depend on the test images.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import files
+from pipeline.dataset import Split
+from pipeline.errors import DataError
+from pipeline.paths import PREPARED
+
+NAMES = ("train", "val", "test")
+REMEDY = "`dvc repro` makes it again"
+
+
+def array_paths(name: str) -> tuple[Path, Path]:
+    """Return where the images and the labels of the split `name` lie."""
+    return PREPARED / f"{name}_images.npy", PREPARED / f"{name}_labels.npy"
+
+
+def checksums_path(name: str) -> Path:
+    """Return where the checksums of the split `name` lie."""
+    return PREPARED / f"{name}.md5"
+
+
+def write_split(name: str, split: Split) -> None:
+    """Write images and labels, then their checksums."""
+    paths = array_paths(name)
+    for path, array in zip(paths, split, strict=True):
+        files.write_array(path, array)
+    files.write_text(
+        checksums_path(name), "".join(f"{files.md5(path)}  {path.name}\n" for path in paths)
+    )
+
+
+def read_split(name: str) -> Split:
+    """Map the images (N, 28, 28, 1) and labels (N,) of a split into memory, both uint8.
+
+    Raises:
+        DataError: a file is missing, or is not what `prepare` wrote.
+    """
+    paths, checksums = array_paths(name), checksums_path(name)
+    try:
+        proof = checksums.read_text(encoding="ascii", errors="replace")
+    except OSError as error:
+        raise DataError(f"{checksums}: cannot be read: {error.strerror}; {REMEDY}") from error
+    for path in paths:
+        if f"{files.md5(path)}  {path.name}\n" not in proof:
+            raise DataError(f"{path}: is damaged, its content does not match {checksums}; {REMEDY}")
+    images, labels = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths)
+    return Split(images, labels)

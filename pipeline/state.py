@@ -1,0 +1,28 @@
+"""The state of the pipeline: the params and what came of them, known by one id."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from pipeline import files, splits
+from pipeline.params import Params, flatten
+from pipeline.paths import ERRORS, EVALUATION, MODEL
+
+ARRAYS = [path for name in splits.NAMES for path in splits.array_paths(name)]
+TRAINING = [*splits.array_paths("train"), *splits.array_paths("val"), MODEL]
+STATE = [*ARRAYS, MODEL, EVALUATION, ERRORS]
+
+
+def identify(params: Params, paths: list[Path]) -> str:
+    """Return a digest of the params and of the content of `paths`.
+
+    Of `STATE` it is the id of the state; of `TRAINING`, the id of what training alone made.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    content = {
+        "params": flatten(params),
+        "files": {path.as_posix(): files.md5(path) for path in paths},
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,30 @@
+"""Say what the pipeline has got, and what to do next."""
+
+import json
+
+from pipeline import stage
+from pipeline.errors import PipelineError
+from pipeline.params import load_params
+from pipeline.paths import EVALUATION
+
+
+def main() -> None:
+    """Print the test accuracy with its interval and the commands that come next."""
+    level = load_params().evaluate.confidence
+    if not EVALUATION.exists():
+        raise PipelineError(f"{EVALUATION}: no such file; `dvc repro` makes it")
+    result = json.loads(EVALUATION.read_text())
+    print(
+        f"\nTest accuracy {result['accuracy']:.4f}, {100 * level:g}% interval "
+        f"{result['accuracy_low']:.4f} to {result['accuracy_high']:.4f}: "
+        f"{result['errors']:,} of {result['samples']:,} images are misclassified.\n\n"
+        "Next:  look at metrics/figures\n"
+        "       make ui             compare runs in MLflow\n"
+        "       dvc metrics diff    what changed since the last commit (after"
+        " `source .venv/bin/activate`)\n"
+        "       edit params.yaml and run it again"
+    )
+
+
+if __name__ == "__main__":
+    stage.run(main)

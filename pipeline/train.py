@@ -1,0 +1,127 @@
+"""Stage `train`: fit the network to the training images, and watch it on the validation images."""
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from pipeline import files, network, runtime, splits, stage, tracking
+from pipeline.dataset import CLASSES, Split
+from pipeline.errors import PipelineError
+from pipeline.params import Params, TrainParams, load_params
+from pipeline.paths import HISTORY, MODEL
+from pipeline.runtime import keras
+
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": keras.optimizers.SGD,
+}
+EpochEnd = Callable[[int, dict[str, float]], None]
+
+
+def train_network(
+    train: Split, val: Split, params: Params, on_epoch_end: EpochEnd
+) -> tuple[keras.Model, pd.DataFrame]:
+    """Train a new network.
+
+    Args:
+        train: images (N, 28, 28, 1) and labels (N,), both uint8.
+        val: likewise, for the validation after each epoch.
+        params: of the network and of its training.
+        on_epoch_end: is given each epoch, from 1, with its loss, accuracy, val_loss and
+            val_accuracy.
+
+    Returns:
+        The network, without the optimizer, and one row per epoch with these four and the epoch.
+
+    Raises:
+        PipelineError: the loss is not finite, which no later epoch can mend.
+    """
+    keras.utils.set_random_seed(params.train.seed)
+    image_shape = train.images.shape[1:]
+    model = network.build_network(params.model, image_shape, CLASSES)
+    steps = params.train.epochs * math.ceil(len(train.labels) / params.train.batch_size)
+    model.compile(
+        optimizer=_build_optimizer(params.train, steps),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    history = model.fit(
+        runtime.batches(train, params.train.batch_size, shuffle_seed=params.train.seed),
+        validation_data=runtime.batches(val, runtime.EVALUATION_BATCH_SIZE),
+        epochs=params.train.epochs,
+        shuffle=False,  # the batches are shuffled
+        verbose=1 if sys.stdout.isatty() else 0,
+        callbacks=_build_callbacks(params.train, on_epoch_end),
+    )
+    trained = network.build_network(params.model, image_shape, CLASSES)
+    trained.set_weights(model.get_weights())
+    rows = pd.DataFrame(history.history, columns=["loss", "accuracy", "val_loss", "val_accuracy"])
+    rows.insert(0, "epoch", range(1, len(rows) + 1))
+    return trained, rows
+
+
+def _build_optimizer(params: TrainParams, steps: int) -> keras.Optimizer:
+    rate = params.learning_rate
+    if params.learning_rate_schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps)
+    return OPTIMIZERS[params.optimizer](rate)
+
+
+def _build_callbacks(params: TrainParams, on_epoch_end: EpochEnd) -> list[keras.callbacks.Callback]:
+    def end_epoch(index: int, logs: dict[str, float]) -> None:
+        epoch = index + 1
+        if not sys.stdout.isatty():
+            measures = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
+            print(f"Epoch {epoch}/{params.epochs}: {measures}", flush=True)
+        if not math.isfinite(logs["loss"]):
+            raise PipelineError(
+                f"the loss is {logs['loss']} in epoch {epoch}: "
+                "lower train.learning_rate in params.yaml"
+            )
+        on_epoch_end(epoch, logs)
+
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)]
+    if params.early_stopping_patience is not None:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                monitor="val_loss",
+                patience=params.early_stopping_patience,
+                restore_best_weights=True,
+            )
+        )
+    return callbacks
+
+
+def measure_run(seconds: float, images: int) -> dict[str, Any]:
+    """Return the facts of this run that another would not repeat, in s, images/s and MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "training_seconds": seconds,
+        "images_per_second": images / seconds,
+        "peak_memory_mb": peak / (2**20 if sys.platform == "darwin" else 2**10),
+    }
+
+
+def main() -> None:
+    """Read the prepared training and validation images; write the model and its history."""
+    params = load_params()
+    with tracking.TrainingRun(params) as run:
+        train, val = splits.read_split("train"), splits.read_split("val")
+        runtime.configure(params.train.threads)
+        start = time.perf_counter()
+        model, history = train_network(train, val, params, run.log_epoch)
+        seconds = time.perf_counter() - start
+        network.write_model(MODEL, model)
+        files.write_text(HISTORY, history.to_csv(index=False, float_format="%.6f"))
+        run.finish(measure_run(seconds, len(train.labels) * len(history)))
+
+
+if __name__ == "__main__":
+    stage.run(main)
