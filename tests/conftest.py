@@ -1,0 +1,151 @@
+"""Clones of this repository in which the real `dvc` runs the real pipeline, small."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+SMALL = {
+    "prepare.train_samples": 200,
+    "prepare.val_samples": 50,
+    "prepare.test_samples": 300,
+    "model.conv_blocks": [[4, 8]],
+    "model.dense_units": [16],
+    "train.epochs": 2,
+}
+
+
+class Clone:
+    """A clone with an environment of its own: nothing of the user's home or settings."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        home = path.parent / "home"
+        home.mkdir(exist_ok=True)
+        mine = ("DVC_", "GIT_", "MLFLOW_", "TF_", "ONEDNN_", "MPL", "KERAS_")
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(mine)} | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(home),
+            "DVC_SITE_CACHE_DIR": str(home / "dvc"),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            **{f"GIT_{who}_NAME": "Test" for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_EMAIL": "test@example.com" for who in ("AUTHOR", "COMMITTER")},
+        }
+
+    def run(
+        self, *command: str, check: bool = True, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command at the root of the clone; its output is text, stderr in stdout."""
+        result = subprocess.run(
+            command,
+            cwd=self.path,
+            env=self.env | env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if check and result.returncode:
+            pytest.fail(f"{' '.join(command)} exited with {result.returncode}:\n{result.stdout}")
+        return result
+
+    def popen(self, *command: str, **env: str) -> subprocess.Popen[str]:
+        """Start a command at the root of the clone, in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.path,
+            env=self.env | env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def edit_params(self, changes: dict[str, object]) -> None:
+        """Set params by their dotted names."""
+        path = self.path / "params.yaml"
+        yaml = YAML()
+        params = yaml.load(path)
+        for name, value in changes.items():
+            section, key = name.split(".")
+            params[section][key] = value
+        yaml.dump(params, path)
+
+    def read(
+        self, folders: tuple[str, ...] = ("data/prepared", "models", "metrics")
+    ) -> dict[str, bytes]:
+        """Return the content of every file in `folders`, and of dvc.lock and data/state.txt."""
+        paths = [p for folder in folders for p in (self.path / folder).rglob("*") if p.is_file()]
+        paths += [self.path / "dvc.lock", self.path / "data/state.txt"]
+        return {p.relative_to(self.path).as_posix(): p.read_bytes() for p in sorted(paths)}
+
+    def commit(self, message: str) -> None:
+        """Commit everything that is not ignored."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+    def copy_to(self, path: Path) -> "Clone":
+        """Copy the clone with all its files, cache and history."""
+        shutil.copytree(self.path, path, symlinks=True)
+        return Clone(path)
+
+
+def make_clone(path: Path) -> Clone:
+    """Commit the files of the working tree, without outputs, to a new repository at `path`."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    outputs = ("dvc.lock", "metrics/", "docs/")
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).exists() and not name.startswith(outputs):
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, path / name)
+    clone = Clone(path)
+    clone.run("git", "init", "--quiet", "--initial-branch", "main")
+    clone.edit_params(SMALL)
+    clone.commit("Start")
+    return clone
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone after `dvc repro` with small counts, committed; all workers share it: read only."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    path = shared / "reproduced" / "repository"
+    done = path.parent / "done"
+    with FileLock(f"{path.parent}.lock"):
+        if not done.exists():
+            path.mkdir(parents=True)
+            clone = make_clone(path)
+            clone.run("dvc", "repro")
+            clone.commit("Reproduce")
+            done.touch()
+    return Clone(path)
+
+
+@pytest.fixture
+def clone(reproduced: Clone, tmp_path: Path) -> Clone:
+    """A copy of the reproduced clone that the test may change."""
+    return reproduced.copy_to(tmp_path / "repository")
+
+
+@pytest.fixture
+def new_clone(tmp_path: Path) -> Callable[[], Clone]:
+    """Make a clone in which nothing has been run yet."""
+    return lambda: make_clone(tmp_path / "repository")

@@ -1,0 +1,289 @@
+"""Reading IDX files: what is there, and one clear line for every fault."""
+
+import gzip
+import hashlib
+import math
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.dataset import Dataset, read_dataset, read_idx
+from pipeline.errors import DataError
+
+MNIST = Path(__file__).parents[1] / "data" / "raw" / "mnist"
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+
+
+def idx(shape: tuple[int, ...], items: bytes, item_type: int = 0x08) -> bytes:
+    return struct.pack(f">HBB{len(shape)}I", 0, item_type, len(shape), *shape) + items
+
+
+def images(count: int, size: tuple[int, int] = (28, 28)) -> bytes:
+    shape = (count, *size)
+    return idx(shape, bytes(i % 251 for i in range(math.prod(shape))))
+
+
+def labels(*values: int) -> bytes:
+    return idx((len(values),), bytes(values))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three training and two test images, two of the four files gzipped."""
+    (tmp_path / IMAGES).write_bytes(images(3))
+    (tmp_path / f"{LABELS}.gz").write_bytes(gzip.compress(labels(7, 0, 9)))
+    (tmp_path / f"{TEST_IMAGES}.gz").write_bytes(gzip.compress(images(2)))
+    (tmp_path / TEST_LABELS).write_bytes(labels(1, 2))
+    return tmp_path
+
+
+def fault(read: Callable[[], object], folder: Path) -> str:
+    """Return the message of the `DataError` that `read` raises, without the folder's path."""
+    with pytest.raises(DataError) as caught:
+        read()
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.replace(f"{folder}/", "")
+
+
+def test_reads_plain_and_gzipped_files(folder: Path) -> None:
+    dataset = read_dataset(folder)
+
+    assert dataset.folder == folder
+    assert dataset.train.images.shape == (3, 28, 28)
+    assert dataset.train.images.dtype == dataset.train.labels.dtype == np.uint8
+    assert dataset.train.images.ravel().tolist() == [i % 251 for i in range(3 * 28 * 28)]
+    assert dataset.train.labels.tolist() == [7, 0, 9]
+    assert dataset.test.images.ravel().tolist() == [i % 251 for i in range(2 * 28 * 28)]
+    assert dataset.test.labels.tolist() == [1, 2]
+
+
+def test_items_are_in_row_major_order(tmp_path: Path) -> None:
+    (tmp_path / "cube").write_bytes(idx((2, 1, 3), bytes([0, 1, 2, 250, 251, 252])))
+
+    assert read_idx(tmp_path / "cube", rank=3).tolist() == [[[0, 1, 2]], [[250, 251, 252]]]
+
+
+def test_reads_gzip_data_of_several_members(tmp_path: Path) -> None:
+    content = labels(1, 2, 3)
+    members = gzip.compress(content[:5]) + gzip.compress(content[5:])
+    (tmp_path / f"{LABELS}.gz").write_bytes(members)
+
+    assert read_idx(tmp_path / LABELS, rank=1).tolist() == [1, 2, 3]
+
+
+def test_plain_file_wins_over_gzipped_one(tmp_path: Path) -> None:
+    (tmp_path / LABELS).write_bytes(labels(1))
+    (tmp_path / f"{LABELS}.gz").write_bytes(gzip.compress(labels(2)))
+
+    assert read_idx(tmp_path / LABELS, rank=1).tolist() == [1]
+
+
+ONE_BYTE_OFF = idx((2, 28, 28), bytes(2 * 28 * 28 - 1))
+ONE_BYTE_MORE = idx((2, 28, 28), bytes(2 * 28 * 28 + 1))
+ABSURD = idx((2**32 - 1,) * 3, b"")
+FILE_FAULTS = {
+    "empty": (b"", "is empty"),
+    "no magic number": (b"\0\0\x08", "has 3 bytes, its header alone takes 16"),
+    "half a header": (images(1)[:15], "has 15 bytes, its header alone takes 16"),
+    "text": (b"<html>", "is not an IDX file: starts with 0x3c68746d"),
+    "gzip without .gz": (gzip.compress(images(1)), "is gzipped; add .gz to its name"),
+    "labels": (labels(1), "rank is 1, expected 3 (images have rank 3, labels rank 1)"),
+    "rank 255": (b"\0\0\x08\xff", "rank is 255, expected 3 (images have rank 3, labels rank 1)"),
+    "too short": (
+        ONE_BYTE_OFF,
+        "1567 bytes follow its header, which announces 1568 (2x28x28)",
+    ),
+    "trailing byte": (
+        ONE_BYTE_MORE,
+        "1569 bytes follow its header, which announces 1568 (2x28x28)",
+    ),
+    "absurd": (
+        ABSURD,
+        "0 bytes follow its header, which announces 79228162458924105385300197375 "
+        "(4294967295x4294967295x4294967295)",
+    ),
+    "no images": (idx((0, 28, 28), b""), "has no images"),
+    "small images": (images(3, (28, 27)), "images are 28x27, expected 28x28"),
+    "empty images": (images(3, (0, 28)), "images are 0x28, expected 28x28"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), FILE_FAULTS.values(), ids=FILE_FAULTS)
+def test_faulty_images_are_refused(folder: Path, content: bytes, message: str) -> None:
+    (folder / IMAGES).write_bytes(content)
+
+    assert fault(lambda: read_dataset(folder), folder) == f"{IMAGES}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("item_type", "name"),
+    [
+        (0x09, "0x09 (signed byte)"),
+        (0x0B, "0x0B (short)"),
+        (0x0C, "0x0C (int)"),
+        (0x0D, "0x0D (float)"),
+        (0x0E, "0x0E (double)"),
+        (0x0A, "0x0A (unknown)"),
+    ],
+)
+def test_other_item_types_are_named(folder: Path, item_type: int, name: str) -> None:
+    (folder / IMAGES).write_bytes(idx((3, 28, 28), bytes(3 * 28 * 28), item_type))
+
+    message = fault(lambda: read_dataset(folder), folder)
+
+    assert message == f"{IMAGES}: item type is {name}, expected 0x08 (unsigned byte)"
+
+
+def test_images_in_place_of_labels_are_refused(folder: Path) -> None:
+    (folder / TEST_LABELS).write_bytes(images(2))
+
+    message = fault(lambda: read_dataset(folder), folder)
+
+    expected = "rank is 3, expected 1 (images have rank 3, labels rank 1)"
+    assert message == f"{TEST_LABELS}: {expected}"
+
+
+@pytest.mark.parametrize("values", [(1,), (1, 2, 3)])
+def test_as_many_labels_as_images_are_required(folder: Path, values: tuple[int, ...]) -> None:
+    (folder / TEST_LABELS).write_bytes(labels(*values))
+
+    message = fault(lambda: read_dataset(folder), folder)
+
+    assert message == f"{TEST_LABELS}: has {len(values)} labels for 2 images"
+
+
+def test_first_label_out_of_range_is_named(folder: Path) -> None:
+    (folder / f"{LABELS}.gz").write_bytes(gzip.compress(labels(9, 10, 255)))
+
+    message = fault(lambda: read_dataset(folder), folder)
+
+    assert message == f"{LABELS}: label 10 at index 1, expected 0 to 9"
+
+
+@pytest.mark.parametrize("name", [IMAGES, TEST_LABELS])
+def test_missing_file_is_named_with_both_spellings(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+
+    message = fault(lambda: read_dataset(folder), folder)
+
+    assert message == f"{name}: no such file, nor {name}.gz"
+
+
+def test_missing_folder_points_to_the_param(tmp_path: Path) -> None:
+    message = fault(lambda: read_dataset(tmp_path / "minst"), tmp_path)
+
+    assert message == "minst: no such folder; is prepare.dataset right in params.yaml?"
+
+
+def test_gz_file_that_is_not_gzipped_is_refused(tmp_path: Path) -> None:
+    (tmp_path / f"{LABELS}.gz").write_bytes(labels(1))
+
+    message = fault(lambda: read_idx(tmp_path / LABELS, rank=1), tmp_path)
+
+    expected = "is not gzipped; if it is plain IDX, remove .gz from its name"
+    assert message == f"{LABELS}.gz: {expected}"
+
+
+def test_empty_gz_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / f"{LABELS}.gz").write_bytes(b"")
+
+    message = fault(lambda: read_idx(tmp_path / LABELS, rank=1), tmp_path)
+
+    assert message == f"{LABELS}.gz: is empty"
+
+
+@pytest.mark.parametrize("lost", [1, 8, 20])
+def test_truncated_gzip_is_refused(tmp_path: Path, lost: int) -> None:
+    (tmp_path / f"{IMAGES}.gz").write_bytes(gzip.compress(images(1))[:-lost])
+
+    message = fault(lambda: read_idx(tmp_path / IMAGES, rank=3), tmp_path)
+
+    assert message == f"{IMAGES}.gz: its gzip data is cut short; get the file again"
+
+
+def test_gzip_with_broken_checksum_is_refused(tmp_path: Path) -> None:
+    damaged = bytearray(gzip.compress(labels(1, 2, 3)))
+    damaged[-8] ^= 1  # the last eight bytes are checksum and length
+    (tmp_path / f"{LABELS}.gz").write_bytes(damaged)
+
+    message = fault(lambda: read_idx(tmp_path / LABELS, rank=1), tmp_path)
+
+    expected = "its gzip data is damaged (CRC check failed); get it again"
+    assert message == f"{LABELS}.gz: {expected}"
+
+
+def test_gzip_with_broken_data_is_refused(tmp_path: Path) -> None:
+    damaged = bytearray(gzip.compress(images(1)))
+    damaged[10] |= 0b110  # block type 3, which RFC 1951 reserves as an error
+    (tmp_path / f"{IMAGES}.gz").write_bytes(damaged)
+
+    message = fault(lambda: read_idx(tmp_path / IMAGES, rank=3), tmp_path)
+
+    assert message.startswith(f"{IMAGES}.gz: its gzip data is damaged (")
+    assert "invalid block type" in message
+
+
+def test_directory_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / LABELS).mkdir()
+
+    message = fault(lambda: read_idx(tmp_path / LABELS, rank=1), tmp_path)
+
+    assert message == f"{LABELS}: cannot be read: Is a directory"
+
+
+def test_unreadable_file_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+
+    message = fault(lambda: read_idx(folder / LABELS, rank=1), folder)
+
+    assert message == f"{LABELS}: cannot be read: Permission denied"
+
+
+@pytest.fixture(scope="module")
+def mnist() -> Dataset:
+    return read_dataset(MNIST)
+
+
+def test_mnist_has_the_published_content(mnist: Dataset) -> None:
+    arrays = {
+        "train images": (mnist.train.images, "6bbc9ace898e44ae57da46a324031adb"),
+        "train labels": (mnist.train.labels, "a25bea736e30d166cdddb491f175f624"),
+        "test images": (mnist.test.images, "2646ac647ad5339dbf082846283269ea"),
+        "test labels": (mnist.test.labels, "27ae3e4e09519cfbb04c329615203637"),
+    }
+    digests = {}
+    for name, (array, _) in arrays.items():
+        md5 = hashlib.md5(idx(array.shape, b""), usedforsecurity=False)
+        md5.update(array.data)
+        digests[name] = md5.hexdigest()
+
+    assert digests == {name: published for name, (_, published) in arrays.items()}
+
+
+def test_mnist_has_the_published_counts(mnist: Dataset) -> None:
+    assert mnist.train.images.shape == (60000, 28, 28)
+    assert mnist.test.images.shape == (10000, 28, 28)
+    assert np.bincount(mnist.train.labels).tolist() == [
+        *(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
+    ]
+    assert np.bincount(mnist.test.labels).tolist() == [
+        *(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
+    ]
+
+
+def test_mnist_starts_with_the_known_labels(mnist: Dataset) -> None:
+    assert mnist.train.labels[0] == 5
+    assert mnist.test.labels[0] == 7
+
+
+def test_arrays_are_views_of_the_bytes_read(mnist: Dataset) -> None:
+    assert not mnist.train.images.flags.owndata
+    assert not mnist.train.images.flags.writeable

@@ -1,0 +1,470 @@
+"""What is drawn is what was given, and the same values give the same bytes anywhere."""
+
+import gzip
+import io
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+from scipy.stats import binomtest
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import confusion_matrix
+
+from pipeline import figures
+
+ROOT = Path(__file__).parents[1]
+RAW = ROOT / "data" / "raw" / "mnist"
+
+Images = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    raw = gzip.decompress((RAW / "t10k-images-idx3-ubyte.gz").read_bytes())
+    return np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28, 1)
+
+
+@pytest.fixture(scope="module")
+def predictions() -> pd.DataFrame:
+    """10,000 predictions of which about 5% are wrong, some of them in all confidence."""
+    random = np.random.default_rng(0)
+    raw = gzip.decompress((RAW / "t10k-labels-idx1-ubyte.gz").read_bytes())
+    label = np.frombuffer(raw, np.uint8, offset=8).astype(int)
+    probability = (1 - 0.7 * random.beta(0.15, 2.0, len(label))).round(6)
+    wrong = random.random(len(label)) > probability + 0.0005
+    slip = np.where(wrong, random.choice([1, 2, 5, 7], len(label), p=[0.4, 0.1, 0.3, 0.2]), 0)
+    return pd.DataFrame(
+        {
+            "image": np.arange(len(label)),
+            "label": label,
+            "predicted": (label + slip) % 10,
+            "probability": probability,
+        }
+    )
+
+
+def history(epochs: int) -> pd.DataFrame:
+    epoch = np.arange(1, epochs + 1)
+    loss = 0.9 * np.exp(-epoch / 3)
+    val_loss = 0.5 * np.exp(-epoch / 2) + 0.12 + 0.003 * epoch
+    return pd.DataFrame(
+        {
+            "epoch": epoch,
+            "loss": loss,
+            "accuracy": 1 - loss / 4,
+            "val_loss": val_loss,
+            "val_accuracy": 1 - val_loss / 3,
+        }
+    )
+
+
+def all_five(history: pd.DataFrame, predictions: pd.DataFrame, images: Images) -> list[Figure]:
+    return [
+        figures.loss_curves(history),
+        figures.accuracy_curves(history),
+        figures.confusion_matrix(predictions),
+        figures.confident_errors(predictions, images),
+        figures.reliability_diagram(predictions, calibration_error=0.0123),
+    ]
+
+
+def texts(figure: Figure) -> list[Text]:
+    """All texts that show, after drawing: only then do ticks have their labels."""
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
+    return [text for text in found if isinstance(text, Text) and text.get_text()]
+
+
+def points(line: Line2D) -> npt.NDArray[np.float64]:
+    return np.asarray(line.get_xydata(), dtype=np.float64)
+
+
+def words(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in texts(figure))
+
+
+Curves = Callable[[pd.DataFrame], Figure]
+curves = pytest.mark.parametrize(
+    ("draw", "measure"),
+    [(figures.loss_curves, "loss"), (figures.accuracy_curves, "accuracy")],
+)
+
+
+@curves
+def test_curves_show_the_history_and_ring_the_best_validation_epoch(
+    draw: Curves, measure: str
+) -> None:
+    given = pd.DataFrame(
+        {
+            "epoch": [1, 2, 3, 4],
+            "loss": [0.8, 0.5, 0.3, 0.2],
+            "accuracy": [0.7, 0.8, 0.9, 0.95],
+            "val_loss": [0.6, 0.41, 0.4, 0.45],
+            "val_accuracy": [0.75, 0.91, 0.91, 0.9],
+        }
+    )
+    best = {"loss": (3, 0.4), "accuracy": (2, 0.91)}[measure]
+    figure = draw(given)
+    (axes,) = figure.axes
+    training, validation, ring = axes.lines
+    assert_array_equal(points(training), given[["epoch", measure]])
+    assert_array_equal(points(validation), given[["epoch", f"val_{measure}"]])
+    assert_array_equal(points(ring), [best])
+    assert f"epoch {best[0]}: {best[1]:.4f}" in words(figure)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Epoch", measure.capitalize())
+    (legend,) = figure.legends
+    entries = [
+        (text.get_text(), handle.get_color())
+        for text, handle in zip(legend.get_texts(), legend.get_lines(), strict=True)
+    ]
+    assert entries == [
+        ("Training", training.get_color()),
+        ("Validation", validation.get_color()),
+        ("Best", ring.get_color()),
+    ]
+    assert training.get_color() != validation.get_color()
+
+
+@curves
+@pytest.mark.parametrize("epochs", [1, 2, 10, 25, 100])
+def test_epochs_on_the_axis_are_whole_and_exist(draw: Curves, measure: str, epochs: int) -> None:
+    figure = draw(history(epochs))
+    (axes,) = figure.axes
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    low, high = axes.get_xlim()
+    shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    labels = [
+        label.get_text()
+        for label, tick in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True)
+        if tick in shown
+    ]
+    assert labels == [str(int(tick)) for tick in shown]
+    assert set(shown) <= set(range(1, epochs + 1))
+    assert len(shown) >= min(epochs, 5)
+    assert measure.capitalize() in words(figure)
+
+
+def test_accuracy_axis_ends_at_one_and_marks_there_are_whole() -> None:
+    perfect = history(3).assign(accuracy=1.0, val_accuracy=1.0)
+    (axes,) = figures.accuracy_curves(perfect).axes
+    assert axes.get_ylim()[1] == 1
+    assert not any(line.get_clip_on() for line in axes.lines)
+
+
+def test_loss_axis_starts_at_zero() -> None:
+    (axes,) = figures.loss_curves(history(10)).axes
+    assert axes.get_ylim()[0] == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_curves_of_a_diverged_training_ring_the_best_epoch_there_was() -> None:
+    diverged = history(4).astype(float)
+    diverged.loc[2:, ["loss", "val_loss"]] = [[np.inf, np.inf], [np.nan, np.nan]]
+    figure = figures.loss_curves(diverged.astype({"epoch": int}))
+    assert_array_equal(figure.axes[0].lines[2].get_xdata(), [2])
+    assert figures.to_png(figure)
+
+    never = figures.loss_curves(history(4).assign(loss=np.nan, val_loss=np.nan))
+    assert points(never.axes[0].lines[2]).size == 0
+    assert "Validation is" not in words(never)
+    assert figures.to_png(never)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 26])
+def test_confusion_matrix_has_the_counts_of_scikit_learn(classes: int) -> None:
+    random = np.random.default_rng(classes)
+    label = random.integers(0, classes, 2000)
+    predicted = np.where(random.random(2000) < 0.9, label, random.integers(0, classes, 2000))
+    given = pd.DataFrame({"label": label, "predicted": predicted})
+    figure = figures.confusion_matrix(given, classes)
+    (axes,) = figure.axes
+
+    drawn = np.zeros((classes, classes), int)
+    for text in axes.texts:
+        column, row = text.get_position()
+        drawn[int(row), int(column)] = int(text.get_text())
+    expected = confusion_matrix(label, predicted, labels=range(classes))
+    assert_array_equal(drawn, expected)
+    assert len(axes.texts) == np.count_nonzero(expected)  # cells of 0 are left empty
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Predicted digit", "True digit")
+    assert axes.yaxis.get_inverted()
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [tick.get_text() for tick in ticks] == [str(digit) for digit in range(classes)]
+    assert f"{(label != predicted).sum()} of 2,000 test images" in words(figure)
+
+
+def test_confusion_matrix_colours_errors_alone(predictions: pd.DataFrame) -> None:
+    (mesh,) = figures.confusion_matrix(predictions).axes[0].collections
+    assert isinstance(mesh, QuadMesh)
+    counts = confusion_matrix(predictions["label"], predictions["predicted"])
+    coloured = np.ma.masked_array(mesh.get_array())
+    assert_array_equal(coloured.mask, np.eye(10, dtype=bool))
+    assert_array_equal(coloured.filled(0), counts - np.diag(np.diag(counts)))
+    assert mesh.get_clim() == (0, coloured.max())
+
+
+def test_confident_errors_come_surest_first_then_by_number(tmp_path: Path) -> None:
+    np.save(
+        tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (9, 28, 28, 1), "u1")
+    )
+    images = np.load(tmp_path / "images.npy", mmap_mode="r")
+    given = pd.DataFrame(
+        [
+            (0, 4, 4, 0.999),
+            (2, 4, 9, 0.75),
+            (3, 7, 1, 0.75),
+            (1, 8, 3, 0.75),
+            (5, 6, 5, 0.9),
+            (7, 2, 7, 0.99999),
+            (8, 3, 3, 0.3),
+            (6, 5, 3, 0.1236),
+            (4, 0, 6, 0.3),
+        ],
+        columns=["image", "label", "predicted", "probability"],
+    )
+    figure = figures.confident_errors(given, images)
+    (axes,) = figure.axes
+    numbers = [7, 5, 1, 2, 3, 4, 6]
+    for picture, number in zip(axes.images, numbers, strict=True):
+        assert_array_equal(picture.get_array(), images[number, :, :, 0])
+    places = [(picture.get_extent()[3], picture.get_extent()[0]) for picture in axes.images]
+    assert places == sorted(places)  # reads line by line: the y axis points down
+    assert axes.yaxis.get_inverted()
+    assert [text.get_text() for text in axes.texts] == [
+        *("2 → 7", "> 0.999\n#7"),
+        *("6 → 5", "0.900\n#5"),
+        *("8 → 3", "0.750\n#1"),
+        *("4 → 9", "0.750\n#2"),
+        *("7 → 1", "0.750\n#3"),
+        *("0 → 6", "0.300\n#4"),
+        *("5 → 3", "0.124\n#6"),
+    ]
+    for picture, above, below in zip(axes.images, axes.texts[::2], axes.texts[1::2], strict=True):
+        left, right, bottom, top = picture.get_extent()
+        assert above.get_position()[0] == below.get_position()[0] == (left + right) / 2
+        assert above.get_position()[1] < top < bottom < below.get_position()[1]
+    assert "7 of 7" in words(figure)
+
+
+def test_confident_errors_stop_at_24(predictions: pd.DataFrame, images: Images) -> None:
+    wrong = predictions[predictions["label"] != predictions["predicted"]]
+    figure = figures.confident_errors(predictions, images)
+    assert len(figure.axes[0].images) == 24
+    assert f"24 of {len(wrong)}" in words(figure)
+    least = float(figure.axes[0].texts[-1].get_text().split("\n")[0].removeprefix("> "))
+    assert least == pytest.approx(wrong["probability"].nlargest(24).min(), abs=0.0006)
+
+
+def test_no_errors_are_said_to_be_none(predictions: pd.DataFrame, images: Images) -> None:
+    right = predictions[predictions["label"] == predictions["predicted"]].head(50)
+    figure = figures.confident_errors(right, images)
+    assert not figure.axes[0].images
+    assert "No errors among 50 test images" in words(figure)
+    assert "0 of 50 test images" in words(figures.confusion_matrix(right))
+
+
+@pytest.mark.parametrize("bins", [10, 15])
+def test_reliability_agrees_with_scikit_learn(predictions: pd.DataFrame, bins: int) -> None:
+    on_edges = pd.DataFrame({"label": 1, "predicted": [1, 2, 1], "probability": [0.2, 0.6, 1.0]})
+    given = pd.concat([predictions, on_edges], ignore_index=True)
+    correct = given["label"] == given["predicted"]
+    accuracy, confidence = calibration_curve(correct, given["probability"], n_bins=bins)
+
+    figure = figures.reliability_diagram(given, bins)
+    axes, below = figure.axes
+    diagonal, observed = axes.lines
+    assert_array_equal(points(diagonal), [[0, 0], [1, 1]])
+    assert_allclose(points(observed), np.column_stack([confidence, accuracy]))
+
+    edges = np.linspace(0, 1, bins + 1)
+    counts = pd.cut(given["probability"], list(edges)).value_counts(sort=False)
+    bars = [patch for patch in below.patches if isinstance(patch, Rectangle)]
+    assert_array_equal([bar.get_height() for bar in bars], counts)
+    assert_allclose([bar.get_x() for bar in bars], edges[:-1])
+    assert [text.get_text() for text in below.texts] == [str(n) if n else "" for n in counts]
+    assert axes.get_xlim() == below.get_xlim() == (0, 1)
+    assert axes.get_ylabel() == "Accuracy"
+    assert below.get_ylabel() == "Images"
+    assert below.get_xlabel().startswith("Confidence")
+
+
+@pytest.mark.parametrize("level", [0.95, 0.99])
+def test_reliability_intervals_are_wilsons(level: float) -> None:
+    right = [True] * 7 + [False] * 3 + [True] * 4  # 7 of 10 at 0.65, 4 of 4 at 0.95
+    given = pd.DataFrame(
+        {"label": 1, "predicted": np.where(right, 1, 2), "probability": [0.65] * 10 + [0.95] * 4}
+    )
+    figure = figures.reliability_diagram(given, confidence_level=level)
+    (intervals,) = figure.axes[0].collections
+    assert isinstance(intervals, LineCollection)
+    for (k, n), segment in zip([(7, 10), (4, 4)], intervals.get_segments(), strict=True):
+        expected = binomtest(k, n).proportion_ci(level, method="wilson")
+        assert_allclose(np.asarray(segment)[:, 1], [expected.low, expected.high])
+    assert f"{level:.0%} interval" in words(figure)
+
+
+def test_reliability_of_one_filled_bin_is_one_point() -> None:
+    given = pd.DataFrame({"label": [1, 2], "predicted": [1, 1], "probability": [0.96, 0.98]})
+    figure = figures.reliability_diagram(given)
+    assert_allclose(points(figure.axes[0].lines[1]), np.array([[0.97, 0.5]]))
+    assert figures.to_png(figure)
+
+
+def test_calibration_error_is_named_only_if_given(predictions: pd.DataFrame) -> None:
+    named = figures.reliability_diagram(predictions, calibration_error=0.01234)
+    assert "expected calibration error 0.0123" in words(named)
+    assert "error" not in words(figures.reliability_diagram(predictions))
+
+
+@pytest.mark.parametrize(("epochs", "samples"), [(10, 10_000), (1, 50)])
+def test_texts_are_whole_legible_and_clear_of_the_data(
+    predictions: pd.DataFrame, images: Images, epochs: int, samples: int
+) -> None:
+    for figure in all_five(history(epochs), predictions.head(samples), images):
+        for text in texts(figure):
+            assert float(text.get_fontsize()) >= 10, f"{text.get_text()!r} is small at half size"
+        for legend in figure.legends:
+            covered = [artist.get_window_extent() for artist in (*figure.texts, *figure.axes)]
+            assert not legend.get_window_extent().count_overlaps(covered)
+        pixels = decode(figures.to_png(figure))
+        pixels[6:-6, 6:-6] = 255
+        assert pixels.min() == 255, "something reaches the border and may be cut off"
+
+
+def decode(png: bytes) -> Images:
+    """A PNG's pixels, (height, width), as grey values."""
+    return np.array(Image.open(io.BytesIO(png)).convert("L"))
+
+
+def test_pngs_are_small_and_without_text_or_time(predictions: pd.DataFrame, images: Images) -> None:
+    for figure in all_five(history(10), predictions, images):
+        png = figures.to_png(figure)
+        assert len(png) <= 80_000
+        assert set(chunks(png)) == {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+
+
+def chunks(png: bytes) -> list[bytes]:
+    """Types of a PNG's chunks: after 8 bytes of signature, length, type, data, checksum."""
+    types, at = [], 8
+    while at < len(png):
+        length, kind = struct.unpack_from(">I4s", png, at)
+        types.append(kind)
+        at += length + 12
+    return types
+
+
+SCRIPT = """
+import hashlib, sys
+import numpy as np, pandas as pd
+from pipeline import figures
+
+random = np.random.default_rng(0)
+label = random.integers(0, 10, 500)
+predicted = np.where(random.random(500) < 0.9, label, random.integers(0, 10, 500))
+predictions = pd.DataFrame({"image": range(500), "label": label, "predicted": predicted,
+                            "probability": random.uniform(0.3, 1, 500)})
+images = random.integers(0, 256, (500, 28, 28, 1), "u1")
+history = pd.DataFrame(random.random((10, 4)),
+                       columns=["loss", "accuracy", "val_loss", "val_accuracy"])
+history["epoch"] = range(1, 11)
+for figure in (figures.loss_curves(history), figures.accuracy_curves(history),
+               figures.confusion_matrix(predictions), figures.confident_errors(predictions, images),
+               figures.reliability_diagram(predictions, calibration_error=0.1)):
+    print(hashlib.sha256(figures.to_png(figure)).hexdigest())
+print(sorted({"matplotlib.pyplot", "tensorflow", "keras", "mlflow", "sklearn"} & set(sys.modules)))
+"""
+
+HOSTILE = """
+font.family: serif
+font.size: 31
+text.usetex: True
+figure.dpi: 33
+figure.facecolor: black
+figure.autolayout: True
+savefig.dpi: 44
+savefig.bbox: tight
+savefig.transparent: True
+axes.prop_cycle: cycler(color=["red", "red"])
+axes.formatter.use_locale: True
+axes.xmargin: 0.4
+lines.linewidth: 9
+path.sketch: 3, 100, 2
+image.interpolation: bilinear
+xtick.direction: in
+legend.fontsize: 40
+errorbar.capsize: 9
+timezone: Asia/Tokyo
+"""
+
+
+def test_bytes_do_not_depend_on_the_users_settings(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_text(HOSTILE)
+    plain = {"PYTHONHASHSEED": "1", "TZ": "UTC"}
+    hostile = {
+        "PYTHONHASHSEED": "2",
+        "TZ": "Asia/Tokyo",
+        "LC_ALL": "C",
+        "MPLBACKEND": "module://no.such.backend",
+        "MATPLOTLIBRC": str(tmp_path),
+    }
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | settings,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for settings in (plain, hostile)
+    ]
+    one, other = [process.communicate(timeout=60)[0].splitlines() for process in started]
+    assert len(set(one)) == 6
+    assert one == other
+    assert one[-1] == "[]", "slow to import, or global"
+
+
+def test_settings_of_the_process_neither_matter_nor_change(predictions: pd.DataFrame) -> None:
+    expected = figures.to_png(figures.confusion_matrix(predictions))
+    with matplotlib.rc_context({"font.size": 30, "axes.grid": True, "figure.dpi": 50}):
+        before = dict(matplotlib.rcParams)
+        figure = figures.confusion_matrix(predictions)
+        assert figures.to_png(figure) == expected
+        assert figures.to_png(figure) == expected  # drawing twice leaves no trace
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_font_is_the_one_that_matplotlib_brings() -> None:
+    for text in texts(figures.loss_curves(history(3))):
+        path = Path(matplotlib.font_manager.findfont(text.get_fontproperties()))
+        assert path.is_relative_to(matplotlib.get_data_path())
+        assert path.stem.startswith("DejaVuSans")
+
+
+def test_digits_stay_sharp_and_dark_on_white(images: Images) -> None:
+    given = pd.DataFrame({"image": [7], "label": [9], "predicted": [4], "probability": [0.8]})
+    figure = figures.confident_errors(given, images)
+    png = decode(figures.to_png(figure))
+    assert png[0, 0] == 255
+    (picture,) = figure.axes[0].images
+    left, right, bottom, top = picture.get_extent()
+    (x0, y0), (x1, y1) = figure.axes[0].transData.transform([(left, bottom), (right, top)]).round()
+    height = len(png)
+    drawn = png[height - int(y1) : height - int(y0), int(x0) : int(x1)]
+    expected = 255 - images[7, :, :, 0].repeat(4, axis=0).repeat(4, axis=1)
+    assert_allclose(drawn.astype(int), expected, atol=4)
