@@ -171,8 +171,10 @@ def _create_run(client: "MlflowClient", experiment: str, params: Params) -> "Run
     run = client.create_run(experiment, tags=tags)
     _log_params(client, run.info.run_id, params)
     now = round(time.time() * 1000)
-    for epoch, row in pd.read_csv(HISTORY, index_col="epoch").iterrows():
-        _log_metrics(client, run.info.run_id, row, int(str(epoch)), now)
+    for row in pd.read_csv(HISTORY).itertuples(index=False):
+        metrics = row._asdict()
+        epoch = metrics.pop("epoch")
+        _log_metrics(client, run.info.run_id, metrics, epoch, now)
     return run
 
 
@@ -201,7 +203,7 @@ def _log_params(client: "MlflowClient", run: str, params: Params) -> None:
 
 
 def _log_metrics(
-    client: "MlflowClient", run: str, metrics: Mapping[Any, float], step: int, time_ms: int
+    client: "MlflowClient", run: str, metrics: Mapping[str, float], step: int, time_ms: int
 ) -> None:
     from mlflow.entities import Metric
 
