@@ -52,6 +52,8 @@ venv:
 	  echo 'Setting up .venv (once; takes one to three minutes)'; \
 	  rm -rf .venv && $(PYTHON) -m venv .venv && $(PIP_INSTALL) -r requirements.txt && \
 	  { $(BIN)/python -m compileall -q -j 0 .venv/lib || true; } && \
+	  $(BIN)/python -m pipeline.plots_page .venv/plots.html && \
+	  dvc config --local plots.html_template '$(CURDIR)/.venv/plots.html' && \
 	  cp requirements.txt .venv/requirements.txt; }
 
 venv-dev: venv

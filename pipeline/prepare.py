@@ -43,19 +43,20 @@ def select_splits(dataset: Dataset, params: PrepareParams) -> dict[str, Split]:
     }
 
 
-def describe(splits: dict[str, Split]) -> dict[str, object]:
+def describe(chosen: dict[str, Split]) -> dict[str, object]:
     """Summarise the splits `train`, `val` and `test` for `metrics/dataset.json`.
 
     Returns:
-        For each split the number of `samples`, that of each class, and mean and standard
-        deviation of its pixels, which are taken from 0 to 1, rounded to 6 digits; under
-        `test_images_also_in`, how many test images occur pixel for pixel in the other splits.
+        Under `splits`, for each its name, number of `samples`, that of each class, and mean and
+        standard deviation of its pixels, which are taken from 0 to 1, rounded to 6 digits (in a
+        list, which keeps them out of DVC's tables of metrics); under `test_images_also_in`, how
+        many test images occur pixel for pixel in the other splits.
     """
-    test_images = splits["test"].images
+    test_images = chosen["test"].images
     return {
-        **{name: _describe_split(split) for name, split in splits.items()},
+        "splits": [_describe_split(name, split) for name, split in chosen.items()],
         "test_images_also_in": {
-            name: _count_occurring(test_images, splits[name].images) for name in ("train", "val")
+            name: _count_occurring(test_images, chosen[name].images) for name in ("train", "val")
         },
     }
 
@@ -76,10 +77,11 @@ def _part(split: Split, start: int, stop: int) -> Split:
     return Split(split.images[start:stop, ..., np.newaxis], split.labels[start:stop])
 
 
-def _describe_split(split: Split) -> dict[str, object]:
+def _describe_split(name: str, split: Split) -> dict[str, object]:
     mean, std = _pixel_mean_std(split.images)
     classes = np.bincount(split.labels, minlength=CLASSES).tolist()
     return {
+        "split": name,
         "samples": len(split.images),
         "classes": {str(label): count for label, count in enumerate(classes)},
         "pixel_mean": round(mean, 6),

@@ -1,0 +1,95 @@
+"""Same inputs, same bytes: the real pipeline, run again here and elsewhere."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.conftest import Clone
+
+
+def test_forced_reproduction_changes_no_byte(clone: Clone) -> None:
+    before = clone.read()
+    clone.run("dvc", "repro", "--force")
+    assert clone.read() == before
+    assert "dvc.lock" in before
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_another_place_and_environment_give_the_same_bytes(
+    reproduced: Clone, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mein Büro"
+    reproduced.run("git", "clone", "--quiet", ".", str(folder))
+    elsewhere = Clone(folder)
+    shutil.rmtree(folder / "metrics")  # the figures are in Git, too: let nothing be left
+    elsewhere.run(
+        "dvc", "repro", "--force", PYTHONHASHSEED="1", TZ="Pacific/Kiritimati", LC_ALL="C"
+    )
+    assert elsewhere.read() == reproduced.read()
+
+
+def test_seed_and_thread_count_each_give_another_model(clone: Clone) -> None:
+    models = {"seed 0": (clone.path / "models/model.keras").read_bytes()}
+    for name, changes in {
+        "seed 1": {"train.seed": 1},
+        "1 thread": {"train.seed": 0, "train.threads": 1},
+    }.items():
+        clone.edit_params(changes)
+        clone.run("dvc", "repro", "train")
+        models[name] = (clone.path / "models/model.keras").read_bytes()
+    assert len(set(models.values())) == 3
+
+
+def test_reverted_param_restores_outputs_without_running_anything(clone: Clone) -> None:
+    before = clone.read()
+    clone.edit_params({"train.epochs": 1})
+    changed = clone.run("dvc", "repro").stdout
+    assert "> python -m pipeline.train" in changed
+    assert clone.read() != before
+    clone.edit_params({"train.epochs": 2})
+    reverted = clone.run("dvc", "repro").stdout
+    assert "> python" not in reverted
+    assert clone.read() == before
+
+
+def test_more_test_images_do_not_retrain(clone: Clone) -> None:
+    clone.edit_params({"prepare.test_samples": 310})
+    output = clone.run("dvc", "repro").stdout
+    assert "> python -m pipeline.train" not in output
+    assert "> python -m pipeline.evaluate" in output
+    evaluation = json.loads((clone.path / "metrics/evaluation.json").read_text())
+    assert evaluation["samples"] == 310
+
+
+def test_each_stage_writes_exactly_its_files(new_clone: Callable[[], Clone]) -> None:
+    clone = new_clone()
+    clone.run("dvc", "repro")
+    written = clone.run("git", "status", "--porcelain", "--ignored", "--untracked-files=all")
+    names = {line[3:] for line in written.stdout.splitlines()}
+    prepared = {
+        f"data/prepared/{split}{kind}"
+        for split in ("train", "val", "test")
+        for kind in ("_images.npy", "_labels.npy", ".md5")
+    }
+    figures = {
+        f"metrics/figures/{name}.png"
+        for name in ("accuracy", "confident_errors", "confusion_matrix", "loss", "reliability")
+    }
+    expected = (
+        prepared
+        | figures
+        | {
+            "data/state.txt",
+            "dvc.lock",
+            "metrics/dataset.json",
+            "metrics/errors.csv",
+            "metrics/evaluation.json",
+            "metrics/history.csv",
+            "metrics/predictions.csv",
+            "mlflow.db",
+            "models/model.keras",
+        }
+    )
+    apart = (".dvc/", "mlartifacts/", "pipeline/__pycache__/")
+    assert {name for name in names if not name.startswith(apart)} == expected
