@@ -1,9 +1,10 @@
 """Write files whole or not at all, and say plainly what is wrong with those that are read."""
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,11 @@ def replacing(path: Path) -> Iterator[Path]:
             f"{path}: cannot be written: {error.strerror or error}; nothing of it is left"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it is in place, or there is no such folder to write to
+            partial.unlink()
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Write `content`, whole or not at all."""
     with replacing(path) as partial:
         partial.write_bytes(content)
@@ -49,13 +51,14 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write `values` as indented JSON that ends with a newline."""
-    write_text(path, json.dumps(values, indent=2) + "\n")
+    write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
 
 
 def write_array(path: Path, array: ByteArray) -> None:
     """Write `array` as a plain `.npy` file, which can be memory-mapped."""
-    with replacing(path) as partial:
-        np.save(partial, array, allow_pickle=False)
+    content = io.BytesIO()  # given a file, NumPy does not notice that its last bytes do not fit
+    np.save(content, array, allow_pickle=False)
+    write_bytes(path, content.getbuffer())
 
 
 def md5(path: Path) -> str:

@@ -17,7 +17,7 @@ from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.models.utils import _save_example
 from ruamel.yaml import YAML
 
-REQUIREMENTS = [f"{package}=={version(package)}" for package in ("keras", "tensorflow")]
+REQUIREMENTS = [f"{package}=={version(package)}" for package in ("mlflow", "keras", "tensorflow")]
 
 
 def save_model(
@@ -34,7 +34,7 @@ def save_model(
     data.mkdir(parents=True)
     shutil.copyfile(keras_file, data / "model.keras")
     (data / "keras_module.txt").write_text("keras")
-    (folder / "requirements.txt").write_text("\n".join(["mlflow", *REQUIREMENTS]) + "\n")
+    (folder / "requirements.txt").write_text("\n".join(REQUIREMENTS) + "\n")
     environment = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
     YAML().dump(environment, folder / "python_env.yaml")
     _save_example(mlflow_model, input_example, path)

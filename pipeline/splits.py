@@ -47,10 +47,16 @@ def read_split(name: str) -> Split:
     paths, checksums = array_paths(name), checksums_path(name)
     try:
         proof = checksums.read_text(encoding="ascii", errors="replace")
+        lines = [f"{files.md5(path)}  {path.name}\n" for path in paths]
     except OSError as error:
         raise DataError(f"{checksums}: cannot be read: {error.strerror}; {REMEDY}") from error
-    for path in paths:
-        if f"{files.md5(path)}  {path.name}\n" not in proof:
+    except DataError as error:
+        raise DataError(f"{error}; {REMEDY}") from error
+    for path, line in zip(paths, lines, strict=True):
+        if line not in proof:
             raise DataError(f"{path}: is damaged, its content does not match {checksums}; {REMEDY}")
-    images, labels = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths)
+    try:
+        images, labels = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths)
+    except ValueError as error:  # what the checksums vouch for is no plain array
+        raise DataError(f"{paths[0]}, {paths[1]}: {error}; {REMEDY}") from error
     return Split(images, labels)

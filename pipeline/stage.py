@@ -10,10 +10,12 @@ from types import FrameType
 
 import psutil
 
+from pipeline import PARENT
 from pipeline.errors import PipelineError
 
 SHELLS = {"sh", "bash", "dash", "fish", "ksh", "zsh"}
 POLL_SECONDS = 0.2
+UNWIND_SECONDS = 15  # longer than tracking waits for its store
 
 
 def run(main: Callable[[], None]) -> None:
@@ -25,7 +27,7 @@ def run(main: Callable[[], None]) -> None:
     """
     signal.signal(signal.SIGTERM, _exit_terminated)
     if "DVC_STAGE" in os.environ:
-        threading.Thread(target=_end_with, args=(_lineage(),), daemon=True).start()
+        threading.Thread(target=_end_with_dvc, daemon=True).start()
     try:
         main()
     except PipelineError as error:
@@ -37,26 +39,22 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _exit_terminated(signum: int, _frame: FrameType | None) -> None:
+    signal.signal(signum, signal.SIG_IGN)  # a second one would cut the unwinding short
     sys.exit(128 + signum)
 
 
-def _lineage() -> list[tuple[psutil.Process, int]]:
-    """Return this process, and the shell that DVC may have put between, each with its parent."""
-    process = psutil.Process()
-    lineage = [(process, process.ppid())]
-    parent = process.parent()
-    if parent and parent.name() in SHELLS:
-        lineage.append((parent, parent.ppid()))
-    return lineage
-
-
-def _end_with(lineage: list[tuple[psutil.Process, int]]) -> None:
-    """End this process as soon as one of `lineage` has lost its parent."""
+def _end_with_dvc() -> None:
+    """End this process as soon as it, or the shell that DVC put between, has lost its parent."""
     try:
-        while all(process.ppid() == parent for process, parent in lineage):
+        process = psutil.Process()
+        lineage = [(process, PARENT)]
+        parent = process.parent()
+        if parent and parent.name() in SHELLS:
+            lineage.append((parent, parent.ppid()))
+        while all(descendant.ppid() == ancestor for descendant, ancestor in lineage):
             time.sleep(POLL_SECONDS)
     except psutil.NoSuchProcess:
         pass  # the shell has ended: so has DVC, or is about to
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(2)
+    time.sleep(UNWIND_SECONDS)
     os._exit(128 + signal.SIGTERM)  # the main thread is stuck in a call that does not return

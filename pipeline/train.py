@@ -48,7 +48,7 @@ def train_network(
     model = network.build_network(params.model, image_shape, CLASSES)
     steps = params.train.epochs * math.ceil(len(train.labels) / params.train.batch_size)
     model.compile(
-        optimizer=_build_optimizer(params.train, steps),
+        optimizer=build_optimizer(params.train, steps),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
@@ -67,7 +67,8 @@ def train_network(
     return trained, rows
 
 
-def _build_optimizer(params: TrainParams, steps: int) -> keras.Optimizer:
+def build_optimizer(params: TrainParams, steps: int) -> keras.Optimizer:
+    """Build the optimizer, whose learning rate falls to 0 over `steps` batches if it is cosine."""
     rate = params.learning_rate
     if params.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps)

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -71,7 +71,7 @@ class Clone:
             start_new_session=True,
         )
 
-    def edit_params(self, changes: dict[str, object]) -> None:
+    def edit_params(self, changes: Mapping[str, object]) -> None:
         """Set params by their dotted names."""
         path = self.path / "params.yaml"
         yaml = YAML()
@@ -109,9 +109,10 @@ def make_clone(path: Path) -> Clone:
         text=True,
         check=True,
     )
-    outputs = ("dvc.lock", "metrics/", "docs/")
+    outputs = {"dvc.lock", *(str(p.relative_to(ROOT)) for p in (ROOT / "metrics").rglob("*.*"))}
+    outputs.discard("metrics/.gitignore")
     for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).exists() and not name.startswith(outputs):
+        if (ROOT / name).exists() and name not in outputs:
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, path / name)
     clone = Clone(path)

@@ -22,11 +22,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
-from scipy.stats import binomtest
-from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix
 
-from pipeline import figures
+from pipeline import calibration, figures
+from pipeline.figure_style import to_png
 
 ROOT = Path(__file__).parents[1]
 RAW = ROOT / "data" / "raw" / "mnist"
@@ -80,7 +79,7 @@ def all_five(history: pd.DataFrame, predictions: pd.DataFrame, images: Images) -
         figures.accuracy_curves(history),
         figures.confusion_matrix(predictions),
         figures.confident_errors(predictions, images),
-        figures.reliability_diagram(predictions, calibration_error=0.0123),
+        figures.reliability_diagram(calibration.bin_by_confidence(predictions, 0.95), 0.0123, 0.95),
     ]
 
 
@@ -178,12 +177,12 @@ def test_curves_of_a_diverged_training_ring_the_best_epoch_there_was() -> None:
     diverged.loc[2:, ["loss", "val_loss"]] = [[np.inf, np.inf], [np.nan, np.nan]]
     figure = figures.loss_curves(diverged.astype({"epoch": int}))
     assert_array_equal(figure.axes[0].lines[2].get_xdata(), [2])
-    assert figures.to_png(figure)
+    assert to_png(figure)
 
     never = figures.loss_curves(history(4).assign(loss=np.nan, val_loss=np.nan))
     assert points(never.axes[0].lines[2]).size == 0
     assert "Validation is" not in words(never)
-    assert figures.to_png(never)
+    assert to_png(never)
 
 
 @pytest.mark.parametrize("classes", [2, 10, 26])
@@ -279,57 +278,94 @@ def test_no_errors_are_said_to_be_none(predictions: pd.DataFrame, images: Images
     assert "0 of 50 test images" in words(figures.confusion_matrix(right))
 
 
-@pytest.mark.parametrize("bins", [10, 15])
-def test_reliability_agrees_with_scikit_learn(predictions: pd.DataFrame, bins: int) -> None:
-    on_edges = pd.DataFrame({"label": 1, "predicted": [1, 2, 1], "probability": [0.2, 0.6, 1.0]})
-    given = pd.concat([predictions, on_edges], ignore_index=True)
-    correct = given["label"] == given["predicted"]
-    accuracy, confidence = calibration_curve(correct, given["probability"], n_bins=bins)
+NAN = float("nan")
 
-    figure = figures.reliability_diagram(given, bins)
-    axes, below = figure.axes
+
+def bins(*rows: tuple[int, float, float, float, float]) -> pd.DataFrame:
+    """What `calibration.bin_by_confidence` returns, with these rows."""
+    columns = ["images", "confidence", "accuracy", "accuracy_low", "accuracy_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+EMPTY_BIN = (0, NAN, NAN, NAN, NAN)
+FIVE_BINS = bins(
+    EMPTY_BIN,
+    (2, 0.3, 0.5, 0.1, 0.9),
+    EMPTY_BIN,
+    (40, 0.7, 0.6, 0.45, 0.7),
+    (1500, 0.95, 1.0, 0.99, 1.0),
+)
+
+
+@pytest.mark.filterwarnings("error")
+def test_reliability_shows_the_accuracy_of_each_filled_bin_at_its_confidence() -> None:
+    axes, _ = figures.reliability_diagram(FIVE_BINS, 0.01, 0.95).axes
+
     diagonal, observed = axes.lines
     assert_array_equal(points(diagonal), [[0, 0], [1, 1]])
-    assert_allclose(points(observed), np.column_stack([confidence, accuracy]))
-
-    edges = np.linspace(0, 1, bins + 1)
-    counts = pd.cut(given["probability"], list(edges)).value_counts(sort=False)
-    bars = [patch for patch in below.patches if isinstance(patch, Rectangle)]
-    assert_array_equal([bar.get_height() for bar in bars], counts)
-    assert_allclose([bar.get_x() for bar in bars], edges[:-1])
-    assert [text.get_text() for text in below.texts] == [str(n) if n else "" for n in counts]
-    assert axes.get_xlim() == below.get_xlim() == (0, 1)
+    assert_array_equal(points(observed), [[0.3, 0.5], [0.7, 0.6], [0.95, 1.0]])
+    assert not observed.get_clip_on()  # an accuracy of 1 lies on the border
+    (intervals,) = axes.collections
+    assert isinstance(intervals, LineCollection)
+    assert_allclose(
+        np.array(intervals.get_segments()),
+        [[[0.3, 0.1], [0.3, 0.9]], [[0.7, 0.45], [0.7, 0.7]], [[0.95, 0.99], [0.95, 1.0]]],
+    )
+    assert axes.get_xlim() == axes.get_ylim() == (0, 1)
     assert axes.get_ylabel() == "Accuracy"
+
+
+def test_reliability_shows_below_how_many_images_each_bin_holds() -> None:
+    axes, below = figures.reliability_diagram(FIVE_BINS, 0.01, 0.95).axes
+
+    bars = [patch for patch in below.patches if isinstance(patch, Rectangle)]
+    assert [bar.get_height() for bar in bars] == [0, 2, 0, 40, 1500]
+    assert_allclose([bar.get_x() for bar in bars], [0, 0.2, 0.4, 0.6, 0.8], atol=1e-12)
+    assert_allclose([bar.get_width() for bar in bars], 0.2)
+    assert [text.get_text() for text in below.texts] == ["", "2", "", "40", "1500"]
+    assert axes.get_xlim() == below.get_xlim() == (0, 1)
+    assert axes.get_position().x0 == below.get_position().x0
+    assert axes.get_position().x1 == below.get_position().x1
     assert below.get_ylabel() == "Images"
     assert below.get_xlabel().startswith("Confidence")
 
 
-@pytest.mark.parametrize("level", [0.95, 0.99])
-def test_reliability_intervals_are_wilsons(level: float) -> None:
-    right = [True] * 7 + [False] * 3 + [True] * 4  # 7 of 10 at 0.65, 4 of 4 at 0.95
-    given = pd.DataFrame(
-        {"label": 1, "predicted": np.where(right, 1, 2), "probability": [0.65] * 10 + [0.95] * 4}
-    )
-    figure = figures.reliability_diagram(given, confidence_level=level)
-    (intervals,) = figure.axes[0].collections
-    assert isinstance(intervals, LineCollection)
-    for (k, n), segment in zip([(7, 10), (4, 4)], intervals.get_segments(), strict=True):
-        expected = binomtest(k, n).proportion_ci(level, method="wilson")
-        assert_allclose(np.asarray(segment)[:, 1], [expected.low, expected.high])
-    assert f"{level:.0%} interval" in words(figure)
+def test_reliability_of_real_bins_has_their_counts(predictions: pd.DataFrame) -> None:
+    drawn = figures.reliability_diagram(calibration.bin_by_confidence(predictions, 0.95), 0, 0.95)
+
+    counts, _ = np.histogram(predictions["probability"], np.linspace(0, 1, 11))
+    found = [patch.get_height() for patch in drawn.axes[1].patches if isinstance(patch, Rectangle)]
+    assert found == counts.tolist()
+    assert len(points(drawn.axes[0].lines[1])) == np.count_nonzero(counts)
 
 
+@pytest.mark.parametrize(
+    ("level", "percent"), [(0.95, "95%"), (0.9, "90%"), (0.999, "99.9%"), (0.29, "29%")]
+)
+def test_reliability_names_level_and_calibration_error(level: float, percent: str) -> None:
+    figure = figures.reliability_diagram(FIVE_BINS, 0.01234, level)
+
+    assert f"Observed, {percent} interval" in words(figure)
+    assert "expected calibration error 0.0123" in words(figure)
+
+
+@pytest.mark.filterwarnings("error")
+def test_reliability_bears_intervals_that_end_a_rounding_error_before_the_accuracy() -> None:
+    almost = bins((4, 0.3, 0.0, 1e-17, 0.6), (4, 0.95, 1.0, 0.4, 1 - 1e-16))
+
+    figure = figures.reliability_diagram(almost, 0.01, 0.95)
+
+    assert_array_equal(points(figure.axes[0].lines[1]), [[0.3, 0], [0.95, 1]])
+
+
+@pytest.mark.filterwarnings("error")
 def test_reliability_of_one_filled_bin_is_one_point() -> None:
-    given = pd.DataFrame({"label": [1, 2], "predicted": [1, 1], "probability": [0.96, 0.98]})
-    figure = figures.reliability_diagram(given)
-    assert_allclose(points(figure.axes[0].lines[1]), np.array([[0.97, 0.5]]))
-    assert figures.to_png(figure)
+    one = bins(*[EMPTY_BIN] * 9, (2, 0.97, 0.5, 0.1, 0.9))
 
+    figure = figures.reliability_diagram(one, 0.47, 0.95)
 
-def test_calibration_error_is_named_only_if_given(predictions: pd.DataFrame) -> None:
-    named = figures.reliability_diagram(predictions, calibration_error=0.01234)
-    assert "expected calibration error 0.0123" in words(named)
-    assert "error" not in words(figures.reliability_diagram(predictions))
+    assert_array_equal(points(figure.axes[0].lines[1]), [[0.97, 0.5]])
+    assert to_png(figure)
 
 
 @pytest.mark.parametrize(("epochs", "samples"), [(10, 10_000), (1, 50)])
@@ -342,7 +378,7 @@ def test_texts_are_whole_legible_and_clear_of_the_data(
         for legend in figure.legends:
             covered = [artist.get_window_extent() for artist in (*figure.texts, *figure.axes)]
             assert not legend.get_window_extent().count_overlaps(covered)
-        pixels = decode(figures.to_png(figure))
+        pixels = decode(to_png(figure))
         pixels[6:-6, 6:-6] = 255
         assert pixels.min() == 255, "something reaches the border and may be cut off"
 
@@ -354,7 +390,7 @@ def decode(png: bytes) -> Images:
 
 def test_pngs_are_small_and_without_text_or_time(predictions: pd.DataFrame, images: Images) -> None:
     for figure in all_five(history(10), predictions, images):
-        png = figures.to_png(figure)
+        png = to_png(figure)
         assert len(png) <= 80_000
         assert set(chunks(png)) == {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 
@@ -372,7 +408,8 @@ def chunks(png: bytes) -> list[bytes]:
 SCRIPT = """
 import hashlib, sys
 import numpy as np, pandas as pd
-from pipeline import figures
+from pipeline import calibration, figures
+from pipeline.figure_style import to_png
 
 random = np.random.default_rng(0)
 label = random.integers(0, 10, 500)
@@ -383,10 +420,11 @@ images = random.integers(0, 256, (500, 28, 28, 1), "u1")
 history = pd.DataFrame(random.random((10, 4)),
                        columns=["loss", "accuracy", "val_loss", "val_accuracy"])
 history["epoch"] = range(1, 11)
+bins = calibration.bin_by_confidence(predictions, 0.9)
 for figure in (figures.loss_curves(history), figures.accuracy_curves(history),
                figures.confusion_matrix(predictions), figures.confident_errors(predictions, images),
-               figures.reliability_diagram(predictions, calibration_error=0.1)):
-    print(hashlib.sha256(figures.to_png(figure)).hexdigest())
+               figures.reliability_diagram(bins, 0.1, 0.9)):
+    print(hashlib.sha256(to_png(figure)).hexdigest())
 print(sorted({"matplotlib.pyplot", "tensorflow", "keras", "mlflow", "sklearn"} & set(sys.modules)))
 """
 
@@ -440,12 +478,12 @@ def test_bytes_do_not_depend_on_the_users_settings(tmp_path: Path) -> None:
 
 
 def test_settings_of_the_process_neither_matter_nor_change(predictions: pd.DataFrame) -> None:
-    expected = figures.to_png(figures.confusion_matrix(predictions))
+    expected = to_png(figures.confusion_matrix(predictions))
     with matplotlib.rc_context({"font.size": 30, "axes.grid": True, "figure.dpi": 50}):
         before = dict(matplotlib.rcParams)
         figure = figures.confusion_matrix(predictions)
-        assert figures.to_png(figure) == expected
-        assert figures.to_png(figure) == expected  # drawing twice leaves no trace
+        assert to_png(figure) == expected
+        assert to_png(figure) == expected  # drawing twice leaves no trace
         assert dict(matplotlib.rcParams) == before
 
 
@@ -459,7 +497,7 @@ def test_font_is_the_one_that_matplotlib_brings() -> None:
 def test_digits_stay_sharp_and_dark_on_white(images: Images) -> None:
     given = pd.DataFrame({"image": [7], "label": [9], "predicted": [4], "probability": [0.8]})
     figure = figures.confident_errors(given, images)
-    png = decode(figures.to_png(figure))
+    png = decode(to_png(figure))
     assert png[0, 0] == 255
     (picture,) = figure.axes[0].images
     left, right, bottom, top = picture.get_extent()

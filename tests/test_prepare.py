@@ -151,22 +151,30 @@ def test_description_of_a_hand_computed_case() -> None:
 
     # Of 1, 0.2, 0.2 and 0.4 the mean is 0.45 and the variance
     # (0.55**2 + 2 * 0.25**2 + 0.05**2) / 4 = 0.1075.
-    assert description == {
-        "train": {
+    assert description["splits"] == [
+        {
+            "split": "train",
             "samples": 2,
             "classes": no_class | {"4": 2},
             "pixel_mean": 0.5,
             "pixel_std": 0.5,
         },
-        "val": {"samples": 1, "classes": no_class | {"0": 1}, "pixel_mean": 0.2, "pixel_std": 0.0},
-        "test": {
+        {
+            "split": "val",
+            "samples": 1,
+            "classes": no_class | {"0": 1},
+            "pixel_mean": 0.2,
+            "pixel_std": 0.0,
+        },
+        {
+            "split": "test",
             "samples": 4,
             "classes": no_class | {"0": 1, "1": 1, "2": 1, "3": 1},
             "pixel_mean": 0.45,
             "pixel_std": 0.327872,
         },
-        "test_images_also_in": {"train": 1, "val": 2},
-    }
+    ]
+    assert description["test_images_also_in"] == {"train": 1, "val": 2}
 
 
 def test_description_is_json(tiny: Dataset) -> None:
@@ -179,7 +187,7 @@ def test_description_is_json(tiny: Dataset) -> None:
 def test_pixel_statistics_agree_with_numpy(count: int) -> None:
     split = random_split(seed=count, count=count)
 
-    summary = described(train=split, val=split, test=split)["train"]
+    summary = described(train=split, val=split, test=split)["splits"][0]
 
     scaled = split.images / 255
     assert summary["pixel_mean"] == pytest.approx(scaled.mean(), abs=5.1e-7)
@@ -220,6 +228,6 @@ def test_mnist_has_the_published_pixel_statistics() -> None:
 
     description = described(**select_splits(read_dataset(MNIST), asked))
 
-    assert description["train"]["pixel_mean"] == pytest.approx(0.1307, abs=5e-5)
-    assert description["train"]["pixel_std"] == pytest.approx(0.3081, abs=5e-5)
+    assert description["splits"][0]["pixel_mean"] == pytest.approx(0.1307, abs=5e-5)
+    assert description["splits"][0]["pixel_std"] == pytest.approx(0.3081, abs=5e-5)
     assert description["test_images_also_in"] == {"train": 0, "val": 10000}

@@ -1,0 +1,132 @@
+"""The commands that people type every day, on the real pipeline."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Clone
+
+PLOTS = {
+    "Loss by epoch",
+    "Accuracy by epoch",
+    "Confusion matrix",
+    "metrics/errors.csv",
+    "metrics/history.csv",
+}
+FIGURES = {
+    f"metrics/figures/{name}.png"
+    for name in ("accuracy", "confident_errors", "confusion_matrix", "loss", "reliability")
+}
+
+
+@pytest.fixture(scope="module")
+def experiment(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which the experiment `shorter` has been run."""
+    clone = reproduced.copy_to(tmp_path_factory.mktemp("experiment") / "repository")
+    clone.run("dvc", "exp", "run", "--name", "shorter", "--set-param", "train.epochs=1")
+    return clone
+
+
+def test_params_diff_shows_what_was_edited(experiment: Clone) -> None:
+    diff = json.loads(experiment.run("dvc", "params", "diff", "--json").stdout)
+    assert diff == {"params.yaml": {"train.epochs": {"old": 2, "new": 1, "diff": -1}}}
+
+
+def test_metrics_show_and_diff_agree_with_the_files(experiment: Clone) -> None:
+    shown = json.loads(experiment.run("dvc", "metrics", "show", "--json").stdout)
+    files = shown[""]["data"]
+    written = json.loads((experiment.path / "metrics/evaluation.json").read_text())
+    assert files["metrics/evaluation.json"]["data"] == written
+    assert files["metrics/dataset.json"]["data"]["test_images_also_in"] == {"train": 0, "val": 0}
+
+    diff = json.loads(experiment.run("dvc", "metrics", "diff", "--json").stdout)
+    committed = json.loads(experiment.run("git", "show", "HEAD:metrics/evaluation.json").stdout)
+    loss = diff["metrics/evaluation.json"]["loss"]
+    assert (loss["old"], loss["new"]) == (committed["loss"], written["loss"])
+    assert "samples" not in diff["metrics/evaluation.json"]
+
+
+def test_experiments_can_be_compared(experiment: Clone) -> None:
+    table = experiment.run("dvc", "exp", "show", "--csv").stdout
+    header, *rows = table.splitlines()
+    assert {"train.epochs", "accuracy", "recall.9"} <= set(header.split(","))
+    assert any("shorter" in row for row in rows)
+    diff = json.loads(experiment.run("dvc", "exp", "diff", "--json").stdout)
+    assert diff["params"]["params.yaml"]["train.epochs"]["new"] == 1
+
+
+def test_dag_goes_from_prepare_to_plot(reproduced: Clone) -> None:
+    dot = reproduced.run("dvc", "dag", "--dot").stdout
+    edges = {line.strip(' ;"').replace('"', "") for line in dot.splitlines() if "->" in line}
+    assert edges == {
+        "prepare -> train",
+        "prepare -> evaluate",
+        "prepare -> plot",
+        "train -> evaluate",
+        "train -> plot",
+        "evaluate -> plot",
+    }
+
+
+def test_model_is_a_declared_artifact(reproduced: Clone) -> None:
+    shown = reproduced.run("dvc", "ls", ".", "models", "--dvc-only").stdout.split()
+    assert shown == ["model.keras"]
+    code = "from dvc.repo import Repo; print(Repo().artifacts.read()['dvc.yaml'])"
+    assert "'digit-classifier'" in reproduced.run("python", "-c", code).stdout
+
+
+def test_plots_show_curves_confusion_matrix_and_figures(experiment: Clone) -> None:
+    plots = json.loads(experiment.run("dvc", "plots", "show", "--json").stdout)["data"]
+    assert set(plots) == PLOTS | FIGURES
+    for name in PLOTS:
+        assert plots[name][0]["content"]["data"]["values"]
+
+
+def test_plots_page_is_drawn_by_a_browser_without_network(
+    reproduced: Clone, tmp_path: Path
+) -> None:
+    candidates = [os.environ.get("BROWSER_PATH"), "chromium", "google-chrome"]
+    browser = next(filter(None, (shutil.which(name) for name in candidates if name)), None)
+    assert browser, "install chromium, or set BROWSER_PATH"
+    template, page = tmp_path / "page.html", tmp_path / "page"
+    reproduced.run("python", "-m", "pipeline.plots_page", str(template))
+    reproduced.run("dvc", "plots", "show", "--html-template", str(template), "--out", str(page))
+    dom = reproduced.run(
+        browser,
+        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+        *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+        *("--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"),
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--virtual-time-budget=10000",
+        "--dump-dom",
+        (page / "index.html").as_uri(),
+    ).stdout
+    assert dom.count('class="marks"') == len(PLOTS)
+    assert dom.count('<img src="static/') == len(FIGURES)
+
+
+def test_nothing_reports_usage_or_looks_for_updates(reproduced: Clone) -> None:
+    config = reproduced.run("dvc", "config", "--list", "--project").stdout.split()
+    assert {"core.analytics=false", "core.check_update=false"} <= set(config)
+    code = "import pipeline, os; print(os.environ['MLFLOW_DISABLE_TELEMETRY'])"
+    assert reproduced.run("python", "-c", code).stdout.strip() == "true"
+
+
+def test_summary_says_what_was_reached_and_what_to_type_next(reproduced: Clone) -> None:
+    evaluation = json.loads((reproduced.path / "metrics/evaluation.json").read_text())
+    output = reproduced.run("python", "-m", "pipeline.summary").stdout
+    assert f"Test accuracy {evaluation['accuracy']:.4f}, 95% interval" in output
+    assert f"{evaluation['errors']} of 300 images" in output
+    assert "make ui" in output
+
+
+def test_locks_pin_every_package_by_hash_and_name_no_index() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        lines = (ROOT / name).read_text().splitlines()
+        entries = [line for line in lines if line and not line.startswith((" ", "#"))]
+        assert entries
+        assert all("==" in entry and entry.endswith("\\") for entry in entries)
+        assert not any("://" in line or line.startswith("--index") for line in lines)

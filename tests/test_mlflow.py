@@ -1,0 +1,162 @@
+"""What stands in MLflow after the real pipeline has run."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.entities import Run
+from ruamel.yaml import YAML
+
+from tests.conftest import Clone
+
+
+def runs_of(clone: Clone) -> list[Run]:
+    client = mlflow.MlflowClient(f"sqlite:///{clone.path}/mlflow.db")
+    experiment = client.get_experiment_by_name("pipeline")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+@pytest.fixture
+def only_run(reproduced: Clone) -> Run:
+    (run,) = runs_of(reproduced)
+    return run
+
+
+def test_run_has_all_params_and_is_finished(reproduced: Clone, only_run: Run) -> None:
+    params = YAML(typ="safe").load(reproduced.path / "params.yaml")
+    expected = {f"{s}.{key}": str(value) for s in params for key, value in params[s].items()}
+    assert only_run.data.params == expected
+    assert only_run.info.status == "FINISHED"
+    assert "incomplete" not in only_run.data.tags
+
+
+def test_run_has_the_history_by_epoch(reproduced: Clone, only_run: Run) -> None:
+    client = mlflow.MlflowClient(f"sqlite:///{reproduced.path}/mlflow.db")
+    history = pd.read_csv(reproduced.path / "metrics/history.csv")
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        points = sorted(
+            client.get_metric_history(only_run.info.run_id, name), key=lambda point: point.step
+        )
+        assert [point.step for point in points] == history["epoch"].tolist()
+        np.testing.assert_allclose([point.value for point in points], history[name], atol=1e-6)
+
+
+def test_run_has_the_test_metrics_and_facts(reproduced: Clone, only_run: Run) -> None:
+    evaluation = json.loads((reproduced.path / "metrics/evaluation.json").read_text())
+    metrics = only_run.data.metrics
+    for name in ("accuracy", "accuracy_low", "accuracy_high", "loss", "errors"):
+        assert metrics[f"test_{name}"] == evaluation[name]
+    assert metrics["test_recall.3"] == evaluation["recall"]["3"]
+    assert metrics["training_seconds"] > 0
+    assert metrics["images_per_second"] > 0
+    assert metrics["peak_memory_mb"] > 100
+
+
+def test_run_has_figures_metrics_files_and_data_sets(reproduced: Clone, only_run: Run) -> None:
+    artifacts = Path(only_run.info.artifact_uri.removeprefix("file://"))
+    assert artifacts.is_relative_to(reproduced.path / "mlartifacts")
+    for folder, names in {
+        "figures": ["accuracy", "confident_errors", "confusion_matrix", "loss", "reliability"],
+        "metrics": ["dataset.json", "errors.csv", "evaluation.json", "history.csv"],
+    }.items():
+        files = sorted((artifacts / folder).iterdir())
+        assert [file.name.removesuffix(".png") for file in files] == names
+        for file in files:
+            source = reproduced.path / ("metrics/figures" if folder == "figures" else "metrics")
+            assert file.read_bytes() == (source / file.name).read_bytes()
+    assert only_run.inputs
+    digests = {
+        (used.dataset.name, used.tags[0].value): used.dataset.digest
+        for used in only_run.inputs.dataset_inputs
+    }
+    prepared = reproduced.path / "data/prepared"
+    assert digests == {
+        (name, context): hashlib.md5((prepared / f"{name}_images.npy").read_bytes()).hexdigest()
+        for name, context in {"train": "training", "val": "validation", "test": "test"}.items()
+    }
+
+
+def test_run_is_tagged_with_commit_and_model(reproduced: Clone, only_run: Run) -> None:
+    start = reproduced.run("git", "rev-parse", "HEAD~").stdout.strip()
+    tags = only_run.data.tags
+    assert tags["mlflow.source.git.commit"] == start
+    assert tags["mlflow.source.git.branch"] == "main"
+    model = (reproduced.path / "models/model.keras").read_bytes()
+    assert tags["model_md5"] == hashlib.md5(model).hexdigest()
+
+
+def test_logged_model_is_dvcs_file_and_loads(
+    reproduced: Clone, only_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(reproduced.path)
+    mlflow.set_tracking_uri(f"sqlite:///{reproduced.path}/mlflow.db")
+    assert only_run.outputs
+    (output,) = only_run.outputs.model_outputs
+    uri = f"models:/{output.model_id}"
+    folder = Path(mlflow.artifacts.download_artifacts(uri))
+    assert (folder / "data/model.keras").read_bytes() == (
+        reproduced.path / "models/model.keras"
+    ).read_bytes()
+
+    info = mlflow.models.get_model_info(uri)
+    assert info.signature.inputs.inputs[0].shape == (-1, 28, 28, 1)
+    assert info.signature.inputs.inputs[0].type == np.dtype("uint8")
+    assert info.signature.outputs.inputs[0].shape == (-1, 10)
+    requirements = (folder / "requirements.txt").read_text().split()
+    assert [line.split("==")[0] for line in requirements] == ["mlflow", "keras", "tensorflow"]
+
+    model = mlflow.pyfunc.load_model(uri)
+    probabilities = model.predict(np.asarray(model.input_example))
+    predictions = pd.read_csv(reproduced.path / "metrics/predictions.csv")
+    assert probabilities.argmax() == predictions["predicted"][0]
+
+
+def test_metrics_appear_while_training(clone: Clone) -> None:
+    clone.edit_params({"train.epochs": 500, "prepare.train_samples": 2000})
+    clone.run("dvc", "repro", "prepare")
+    training = clone.popen("python", "-m", "pipeline.train")
+    try:
+        deadline = time.monotonic() + 120
+        epochs = 0.0
+        while not epochs and training.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.5)
+            running = [run for run in runs_of(clone) if run.info.status == "RUNNING"]
+            epochs = sum("val_accuracy" in run.data.metrics for run in running)
+        assert epochs == 1
+        assert training.poll() is None
+    finally:
+        training.terminate()
+        training.communicate()
+    assert sorted(run.info.status for run in runs_of(clone)) == ["FINISHED", "KILLED"]
+
+
+def test_forced_reproduction_leaves_one_run(clone: Clone) -> None:
+    output = clone.run("dvc", "repro", "--force").stdout
+    assert "MLflow: reproduced run" in output
+    assert len(runs_of(clone)) == 1
+
+
+def test_evaluation_alone_makes_a_complete_run(clone: Clone) -> None:
+    clone.edit_params({"evaluate.confidence": 0.99})
+    output = clone.run("dvc", "repro").stdout
+    assert "> python -m pipeline.train" not in output
+    newest, first = runs_of(clone)
+    assert newest.data.params["evaluate.confidence"] == "0.99"
+    for name in ("val_loss", "test_accuracy"):
+        assert newest.data.metrics[name] == pytest.approx(first.data.metrics[name], abs=1e-6)
+    assert newest.info.status == "FINISHED"
+
+
+def test_store_that_cannot_be_reached_costs_warnings_only(clone: Clone) -> None:
+    before = clone.read()
+    output = clone.run(
+        "dvc", "repro", "--force", MLFLOW_TRACKING_URI="sqlite:////proc/nowhere/mlflow.db"
+    ).stdout
+    assert clone.read() == before
+    assert output.count("`python -m pipeline.publish` fills in what is missing") == 2

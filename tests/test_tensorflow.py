@@ -1,0 +1,207 @@
+"""Network, training and prediction on the real TensorFlow, with small arrays."""
+
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import evaluate, network, runtime, train
+from pipeline.dataset import Split
+from pipeline.errors import PipelineError
+from pipeline.params import Params, load_params
+from pipeline.runtime import keras
+from tests.conftest import ROOT
+
+IMAGE_SHAPE = (28, 28, 1)
+
+
+@pytest.fixture
+def params() -> Callable[..., Params]:
+    """Make the committed params with some changes, given by dotted name."""
+
+    def make(**changes: object) -> Params:
+        values = load_params(ROOT / "params.yaml").model_dump()
+        values["model"] |= {"conv_blocks": [[2]], "dense_units": [4]}
+        values["train"] |= {"epochs": 2, "batch_size": 8}
+        for name, value in changes.items():
+            section, key = name.split("__")
+            values[section][key] = value
+        return Params.model_validate(values)
+
+    return make
+
+
+@pytest.fixture
+def split() -> Split:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (24, *IMAGE_SHAPE), dtype=np.uint8)
+    return Split(images, random.integers(0, 10, 24, dtype=np.uint8))
+
+
+def ignore(_epoch: int, _metrics: dict[str, float]) -> None:
+    pass
+
+
+def layer_names(model: keras.Model) -> list[str]:
+    return [layer.name for layer in model.layers]
+
+
+def test_default_network_is_the_lessons() -> None:
+    params = load_params(ROOT / "params.yaml").model
+    model = network.build_network(params, IMAGE_SHAPE, classes=10)
+    assert model.count_params() == 2_076_554
+    assert model.output_shape == (None, 10)
+    assert layer_names(model) == [
+        "scale",
+        "conv1_1",
+        "conv1_1_relu",
+        "conv1_2",
+        "conv1_2_relu",
+        "conv1_3",
+        "conv1_3_relu",
+        "pool1",
+        "flatten",
+        "flatten_dropout",
+        "dense1",
+        "dense1_relu",
+        "dense1_dropout",
+        "probabilities",
+    ]
+
+
+def test_no_blocks_give_the_fully_connected_network(params: Callable[..., Params]) -> None:
+    chosen = params(model__conv_blocks=[], model__dense_units=[512]).model
+    model = network.build_network(chosen, IMAGE_SHAPE, classes=10)
+    assert model.count_params() == 784 * 512 + 512 + 512 * 10 + 10
+    assert "flatten_dropout" not in layer_names(model)  # raw pixels are not dropped
+
+
+def test_batch_norm_follows_every_hidden_layer_in_place_of_its_bias(
+    params: Callable[..., Params],
+) -> None:
+    chosen = params(model__conv_blocks=[[2, 3], [4]], model__batch_norm=True).model
+    model = network.build_network(chosen, IMAGE_SHAPE, classes=10)
+    for name in ("conv1_1", "conv1_2", "conv2_1", "dense1"):
+        place = layer_names(model).index(name)
+        assert not model.layers[place].use_bias
+        assert layer_names(model)[place + 1 : place + 3] == [f"{name}_norm", f"{name}_relu"]
+
+
+def test_raw_pixels_become_probabilities(params: Callable[..., Params], split: Split) -> None:
+    model = network.build_network(params().model, IMAGE_SHAPE, classes=10)
+    scaled = model.get_layer("scale")(split.images)
+    np.testing.assert_allclose(scaled, split.images / 255, rtol=1e-6)
+    probabilities = evaluate.predict(model, split)
+    assert probabilities.shape == (24, 10)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_saved_model_has_equal_bytes_and_predicts_equal_bits(
+    params: Callable[..., Params], split: Split, tmp_path: Path
+) -> None:
+    model = network.build_network(params(model__batch_norm=True).model, IMAGE_SHAPE, classes=10)
+    first, second = tmp_path / "first.keras", tmp_path / "second.keras"
+    network.write_model(first, model)
+    time.sleep(2.1)  # the time in a zip entry has steps of 2 s
+    network.write_model(second, model)
+    assert first.read_bytes() == second.read_bytes()
+    loaded = network.read_model(first)
+    np.testing.assert_array_equal(evaluate.predict(loaded, split), evaluate.predict(model, split))
+    with zipfile.ZipFile(first) as archive:
+        assert "date_saved" not in archive.read("metadata.json").decode()
+
+
+def test_training_uses_seed_zero(params: Callable[..., Params], split: Split) -> None:
+    def weights(seed: int) -> bytes:
+        model, _ = train.train_network(split, split, params(train__seed=seed), ignore)
+        return b"".join(weight.tobytes() for weight in model.get_weights())
+
+    assert weights(0) == weights(0)
+    assert weights(0) != weights(1)
+
+
+def test_history_has_one_row_per_epoch_and_each_is_announced(
+    params: Callable[..., Params], split: Split, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[tuple[int, dict[str, float]]] = []
+    _, history = train.train_network(
+        split, split, params(), lambda epoch, logs: seen.append((epoch, dict(logs)))
+    )
+    assert list(history.columns) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert history["epoch"].tolist() == [1, 2]
+    assert [epoch for epoch, _ in seen] == [1, 2]
+    assert seen[1][1]["val_loss"] == history["val_loss"][1]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["Epoch 1/2", "Epoch 2/2"]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop", "adamw"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_optimizer_and_schedule_are_what_params_name(
+    params: Callable[..., Params], optimizer: str, schedule: str
+) -> None:
+    chosen = params(
+        train__optimizer=optimizer, train__learning_rate_schedule=schedule, train__learning_rate=0.5
+    )
+    built = train.build_optimizer(chosen.train, steps=10)
+    assert type(built).__name__.lower() == optimizer
+    if schedule == "constant":
+        assert float(built.learning_rate) == 0.5
+    else:
+        schedule_values = [float(built._learning_rate(step)) for step in (0, 5, 10)]
+        np.testing.assert_allclose(schedule_values, [0.5, 0.25, 0], atol=1e-7)
+
+
+def test_early_stopping_restores_the_best_epoch(
+    params: Callable[..., Params], split: Split
+) -> None:
+    # With other labels than those it is trained for, validation soon gets worse.
+    val = Split(split.images, (split.labels + 1) % 10)
+    chosen = params(train__epochs=40, train__early_stopping_patience=2, train__learning_rate=0.02)
+    model, history = train.train_network(split, val, chosen, ignore)
+    best = int(history["val_loss"].to_numpy().argmin())
+    assert len(history) == best + 1 + 2 < 40
+    probabilities = evaluate.predict(model, val)
+    loss = -np.log(probabilities[np.arange(24), val.labels]).mean()
+    np.testing.assert_allclose(loss, history["val_loss"][best], rtol=1e-4)
+
+
+def test_diverged_training_names_the_param_to_lower(
+    params: Callable[..., Params], split: Split
+) -> None:
+    chosen = params(train__optimizer="sgd", train__learning_rate=1e30)
+    with pytest.raises(
+        PipelineError, match=r"the loss is nan in epoch \d: lower train.learning_rate"
+    ):
+        train.train_network(split, split, chosen, ignore)
+
+
+def test_model_for_other_images_is_refused(params: Callable[..., Params], split: Split) -> None:
+    model = network.build_network(params().model, (32, 32, 3), classes=10)
+    with pytest.raises(PipelineError, match=r"takes images of shape \(32, 32, 3\)"):
+        evaluate.predict(model, split)
+
+
+def test_batches_shuffle_all_images_anew_in_every_epoch(split: Split) -> None:
+    numbered = Split(split.images, np.arange(24, dtype=np.uint8))
+
+    def order(batches: Iterable[tuple[object, object]]) -> list[int]:
+        return [int(label) for _, labels in batches for label in np.asarray(labels)]
+
+    assert order(runtime.batches(numbered, 5)) == list(range(24))
+    shuffled = runtime.batches(numbered, 5, shuffle_seed=0)
+    first, second = order(shuffled), order(shuffled)
+    assert sorted(first) == sorted(second) == list(range(24))
+    assert first != second
+    assert order(runtime.batches(numbered, 5, shuffle_seed=0)) == first
+
+
+@pytest.mark.parametrize("stage", ["prepare", "plot", "publish", "summary"])
+def test_stages_without_the_model_do_not_import_tensorflow(stage: str) -> None:
+    code = f"import sys, pipeline.{stage}; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
