@@ -3,9 +3,10 @@
 import os
 import sys
 
-from pipeline import stage, tracking
+from pipeline import stage
 from pipeline.errors import PipelineError
 from pipeline.params import load_params
+from pipeline.tracking.publication import publish
 
 
 def main() -> None:
@@ -15,7 +16,7 @@ def main() -> None:
     """
     params = load_params()
     try:
-        print(tracking.publish(params))
+        print(publish(params))
     except PipelineError as error:
         if "DVC_STAGE" not in os.environ:
             raise

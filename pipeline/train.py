@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import files, network, runtime, splits, stage, tracking
+from pipeline import files, network, runtime, splits, stage
 from pipeline.dataset import CLASSES, Split
 from pipeline.errors import PipelineError
 from pipeline.params import Params, TrainParams, load_params
 from pipeline.paths import HISTORY, MODEL
 from pipeline.runtime import keras
+from pipeline.tracking.training_run import TrainingRun
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
@@ -113,7 +114,7 @@ def measure_run(seconds: float, images: int) -> dict[str, Any]:
 def main() -> None:
     """Read the prepared training and validation images; write the model and its history."""
     params = load_params()
-    with tracking.TrainingRun(params) as run:
+    with TrainingRun(params) as run:
         train, val = splits.read_split("train"), splits.read_split("val")
         runtime.configure(params.train.threads)
         start = time.perf_counter()

@@ -1,0 +1,1 @@
+"""The pipeline measured against the plain script it replaces; not part of the tests."""

@@ -1,0 +1,71 @@
+"""What the measurements share: the clone, how often and how large, and the targets."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.clone import ROOT, Clone, Run
+from benchmarks.table import Target, number
+
+SMALL = {
+    "prepare.train_samples": 200,
+    "prepare.val_samples": 50,
+    "prepare.test_samples": 300,
+    "train.epochs": 2,
+}
+
+
+@dataclass
+class Bench:
+    """A clone to measure in.
+
+    Attributes:
+        repetitions: of each measurement.
+        small: use few images and epochs, to see that all works.
+        plain_seconds: of each run of the plain script, once they are measured.
+        targets: what was to be reached, and whether it was.
+    """
+
+    clone: Clone
+    repetitions: int
+    small: bool
+    plain_seconds: list[float] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+
+    def run(self, *command: str) -> Run:
+        """Run a command in the clone."""
+        result = self.clone.run(*command)
+        report(result, *command)
+        return result
+
+    def run_plain(
+        self, *options: str, env: dict[str, str] | None = None
+    ) -> tuple[Run, dict[str, Any]]:
+        """Run the plain script in the clone's environment; return also what it measured."""
+        counts = [f"--{_option(name)}={count}" for name, count in SMALL.items() if self.small]
+        figure = f"--figure={self.clone.path.parent / 'curves.png'}"
+        command = ("python", "-m", "benchmarks.plain", *counts, *options)
+        result = self.clone.run(*command, figure, cwd=ROOT, env=env)
+        report(result, *command)
+        return result, json.loads(result.output.splitlines()[-1])
+
+    def at_most(self, name: str, measured: float, limit: float, unit: str = "") -> None:
+        """Note a target that is an upper limit."""
+        shown = f"{number(measured)}{unit}"
+        self.targets.append(Target(name, f"at most {limit:g}{unit}", shown, measured <= limit))
+
+    def at_least(self, name: str, measured: float, limit: float) -> None:
+        """Note a target that is a lower limit."""
+        reached = measured >= limit
+        self.targets.append(Target(name, f"at least {limit:g}", number(measured), reached))
+
+
+def report(run: Run, *command: str) -> None:
+    """Show how far the benchmark is."""
+    shown = " ".join(part for part in command if "\n" not in part)
+    print(f"{run.seconds:7.2f} s  {shown}", file=sys.stderr, flush=True)
+
+
+def _option(param: str) -> str:
+    return param.partition(".")[2].replace("_", "-")

@@ -1,0 +1,175 @@
+"""What is measured: each function returns Markdown, and notes its targets."""
+
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from benchmarks.bench import Bench, report
+from benchmarks.clone import ROOT, Clone, Run
+from benchmarks.table import Target, number, row_of_medians, table
+
+STORE = """
+import mlflow
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+"""
+CREATE_STORE = STORE + "mlflow.search_experiments()\n"
+READ_THROUGHPUT = f"""{STORE}
+runs = mlflow.search_runs(
+    search_all_experiments=True, filter_string="params.`train.seed` = '%d'", max_results=1
+)
+print(runs.loc[0, "metrics.images_per_second"])
+"""
+INSTRUCTION_SETS = {
+    "default": {},
+    "AVX2": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "AVX2, without oneDNN's operations": {
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+    },
+}
+ELSEWHERE = {"PYTHONHASHSEED": "42", "TZ": "Pacific/Auckland", "LC_ALL": "C"}
+
+
+def measure_pairs(bench: Bench) -> str:
+    """Run the plain script, the same without the stall, and the whole pipeline, in turns.
+
+    Each pair has its own seed, so that each `dvc repro` makes a new MLflow run.
+    """
+    first, again = (bench.run("python", "-c", CREATE_STORE) for _ in range(2))
+    kinds = {
+        "plain": partial(_run_plain, bench),
+        "no stall": partial(_run_plain, bench, "--no-stall"),
+        "pipeline": partial(_run_pipeline, bench),
+    }
+    rows = []
+    for seed in range(1, bench.repetitions + 1):
+        order = list(kinds) if seed % 2 else list(reversed(kinds))
+        measured = {kind: kinds[kind](seed=seed) for kind in order}
+        plain, calm, pipeline = (measured[kind][0] for kind in kinds)
+        plain_speed, calm_speed, speed = (measured[kind][1] for kind in kinds)
+        seconds = [plain, calm, pipeline, pipeline / plain]
+        speeds = [plain_speed, calm_speed, speed, speed / plain_speed, speed / calm_speed]
+        rows.append(seconds + speeds)
+    columns = list(zip(*rows, strict=True))
+    bench.plain_seconds = list(columns[0])
+    bench.at_most("`dvc repro`, nothing cached, to plain script", median(columns[3]), 1.05)
+    bench.at_least("images/s in `fit`, to plain script", median(columns[7]), 1.1)
+    header = ["pair", "plain, s", "no stall, s", "pipeline, s", "pipeline to plain"]
+    header += ["plain, images/s", "no stall, images/s", "pipeline, images/s"]
+    header += ["pipeline to plain", "pipeline to no stall"]
+    lines = [[str(pair), *map(number, row)] for pair, row in enumerate(rows, start=1)]
+    lines.append(row_of_medians("median", columns))
+    creation = number(first.seconds - again.seconds)
+    return f"{table(header, lines)}\n\nA new MLflow database, once: {creation} s more."
+
+
+def _run_plain(bench: Bench, *options: str, seed: int) -> tuple[float, float]:
+    """Return its seconds, and the images per second in `fit`."""
+    run, measured = bench.run_plain(f"--seed={seed}", *options)
+    return run.seconds, measured["images_per_second"]
+
+
+def _run_pipeline(bench: Bench, seed: int) -> tuple[float, float]:
+    """Return its seconds with nothing cached, and the images per second in `fit`."""
+    bench.clone.forget()
+    bench.clone.edit_params({"train.seed": seed})
+    run = bench.run("dvc", "repro")
+    throughput = bench.clone.run("python", "-c", READ_THROUGHPUT % seed).output
+    return run.seconds, float(throughput)
+
+
+def measure_stages(bench: Bench) -> str:
+    """Run each stage once, and the plain script."""
+    bench.run("dvc", "repro")
+    runs = {
+        name: bench.run("python", "-m", f"pipeline.{name}")
+        for name in ("prepare", "train", "evaluate", "plot", "publish")
+    }
+    runs["plain script"], _ = bench.run_plain()
+    lines = ([name, number(run.seconds), number(run.peak_mb)] for name, run in runs.items())
+    return table(["", "s", "peak MB"], lines)
+
+
+def measure_scenarios(bench: Bench) -> str:
+    """Run `dvc repro` where little is to do, and `prepare` on all images."""
+    bench.run("dvc", "repro")
+    figures, params = (bench.clone.path / name for name in ("pipeline/figures.py", "params.yaml"))
+    kept = {path: path.read_text() for path in (figures, params)}
+    scenarios: dict[str, list[Run]] = {"nothing to do": [], "only plot": [], "evaluate, plot": []}
+    for repetition in range(bench.repetitions):
+        scenarios["nothing to do"].append(_repro(bench))
+        figures.write_text(f"{figures.read_text()}# {repetition}\n")
+        scenarios["only plot"].append(_repro(bench, "plot"))
+        bench.clone.edit_params({"evaluate.confidence": round(0.9 + repetition / 1000, 3)})
+        scenarios["evaluate, plot"].append(_repro(bench, "evaluate", "plot"))
+    bench.clone.edit_params({"prepare.train_samples": 55000, "prepare.val_samples": 5000})
+    prepare = [bench.run("python", "-m", "pipeline.prepare") for _ in range(bench.repetitions)]
+    scenarios["`prepare`, 60,000 images"] = prepare
+    for path, text in kept.items():
+        path.write_text(text)
+
+    seconds = {name: median(run.seconds for run in runs) for name, runs in scenarios.items()}
+    bench.at_most("nothing to do", seconds["nothing to do"], 1.5, " s")
+    bench.at_most("only `plot` to do", seconds["only plot"], 7, " s")
+    if bench.plain_seconds:
+        ratio = seconds["evaluate, plot"] / median(bench.plain_seconds)
+        bench.at_most("only `evaluate` and `plot` to do, to plain script", ratio, 0.25)
+    bench.at_most("`prepare`, 60,000 images", seconds["`prepare`, 60,000 images"], 1.5, " s")
+    peak = max(run.peak_mb for run in prepare)
+    bench.at_most("`prepare`, 60,000 images", peak, 300, " MB")
+    lines = (
+        [name, number(seconds[name]), *(number(run.seconds) for run in runs)]
+        for name, runs in scenarios.items()
+    )
+    runs = (f"run {run}" for run in range(1, bench.repetitions + 1))
+    return table(["s", "median", *runs], lines)
+
+
+def _repro(bench: Bench, *stages: str) -> Run:
+    """Run `dvc repro`, in which just these stages must run."""
+    run = bench.run("dvc", "repro")
+    lines = run.output.splitlines()
+    ran = [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+    if ran != list(stages):
+        raise SystemExit(f"these stages ran: {ran}, expected {list(stages)}\n{run.output}")
+    return run
+
+
+def compare_bytes(bench: Bench) -> str:
+    """Make everything again, here and in another folder and environment."""
+    bench.run("dvc", "repro")
+    made = bench.clone.digests()
+    bench.run("dvc", "repro", "--force")
+    again = bench.clone.digests()
+    folder = bench.clone.path.parent / "ein Würfel"
+    other = Clone.make(folder / "clone", **ELSEWHERE)
+    params = Path("params.yaml")
+    (other.path / params).write_bytes((bench.clone.path / params).read_bytes())
+    report(other.run("dvc", "repro", "--force"), "dvc repro --force", "in another folder")
+    lines = []
+    for place, digests in {"again": again, "elsewhere": other.digests()}.items():
+        names = sorted(made.keys() | digests.keys())
+        changed = [name for name in names if made.get(name) != digests.get(name)]
+        result = f"other: {', '.join(changed)}" if changed else f"{len(made)} identical files"
+        lines.append([place, result])
+        bench.targets.append(Target(f"same bytes {place}", "all files", result, not changed))
+    return table(["`dvc repro --force`", "result"], lines)
+
+
+def measure_instruction_sets(bench: Bench) -> str:
+    """Train with the settings that decide which instructions TensorFlow may use."""
+    lines = {name: [name] for name in INSTRUCTION_SETS}
+    for _ in range(bench.repetitions):
+        for name, env in INSTRUCTION_SETS.items():
+            _, measured = bench.run_plain("--no-stall", "--epochs=3", "--test-samples=64", env=env)
+            lines[name].append(number(measured["images_per_second"]))
+    runs = (f"run {run}" for run in range(1, bench.repetitions + 1))
+    return table(["images/s", *runs], lines.values())
+
+
+def measure_stall(bench: Bench) -> str:
+    """Show what Keras on arrays waits for; see `benchmarks.stall`."""
+    small = ["--small"] if bench.small else []
+    run = bench.clone.run("python", "-m", "benchmarks.stall", *small, cwd=ROOT)
+    report(run, "stall")
+    return run.output.strip()

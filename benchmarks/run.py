@@ -1,0 +1,83 @@
+"""Measure the pipeline against the plain script: `make bench`, or python -m benchmarks.run.
+
+What is measured is HEAD, in a temporary clone. The tables are Markdown.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import measures
+from benchmarks.bench import SMALL, Bench
+from benchmarks.clone import ROOT, Clone
+from benchmarks.table import table, table_of_targets
+
+CORES = 2  # what the targets are for
+Measure = Callable[[Bench], str]
+MEASURES: dict[str, tuple[str, Measure]] = {
+    "pairs": ("Pipeline and plain script", measures.measure_pairs),
+    "scenarios": ("Little to do", measures.measure_scenarios),
+    "stages": ("Each stage by itself", measures.measure_stages),
+    "bytes": ("Same bytes", measures.compare_bytes),
+}
+EXPERIMENTS: dict[str, tuple[str, Measure]] = {
+    "stall": ("What Keras on arrays waits for", measures.measure_stall),
+    "isa": ("Instruction sets", measures.measure_instruction_sets),
+}
+
+
+def describe_machine(clone: Clone) -> str:
+    """Return a table of what the results depend on."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    libraries = ("tensorflow", "keras", "numpy", "dvc", "mlflow")
+    rows = {
+        "commit": clone.run("git", "rev-parse", "--short", "HEAD").output.strip(),
+        "processor": models[0] if models else platform.processor(),
+        "cores": f"{CORES} used of {os.cpu_count()}",
+        "memory": f"{memory:.0f} GB",
+        "load before": f"{os.getloadavg()[0]:.2f}",
+        "system": platform.platform(),
+        "Python": platform.python_version(),
+        "libraries": ", ".join(f"{name} {version(name)}" for name in libraries),
+    }
+    return table(["", "machine"], rows.items())
+
+
+def main() -> None:
+    """Run the measurements that are asked for, and print their tables."""
+    known = MEASURES | EXPERIMENTS
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--pairs", type=int, default=5, help="repetitions (default: 5)")
+    parser.add_argument("--small", action="store_true", help="few images, to see that all works")
+    parser.add_argument("--only", action="append", choices=known, help="may be repeated")
+    args = parser.parse_args()
+    if args.pairs < 1:
+        parser.error("--pairs: must be at least 1")
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        clone = Clone.make(Path(folder) / "clone")
+        if clone.run("git", "status", "--porcelain", cwd=ROOT).output:
+            print("Uncommitted changes are not measured.", file=sys.stderr)
+        print(f"{describe_machine(clone)}\n", flush=True)
+        bench = Bench(clone, args.pairs, args.small)
+        if args.small:
+            clone.edit_params(dict(SMALL))
+        for name in args.only or MEASURES:
+            title, measure = known[name]
+            print(f"## {title}\n\n{measure(bench)}\n", flush=True)
+        if bench.targets:
+            print(f"## Targets\n\n{table_of_targets(bench.targets)}")
+
+
+if __name__ == "__main__":
+    main()
