@@ -42,15 +42,17 @@ def publish(params: Params) -> str:
         else:
             run = opened[0] if opened else _create_run(client, experiment, params)
             _complete(client, run.info.run_id)
+            store.name_run(client, run.info.run_id, params)
             client.set_tag(run.info.run_id, store.STATE, state_id)
             client.set_tag(run.info.run_id, store.TRAINING, training_id)
             if opened:
                 client.delete_tag(run.info.run_id, store.INCOMPLETE)
             client.set_terminated(run.info.run_id, "FINISHED")
             done = "completed" if opened else "created"
+        name = client.get_run(run.info.run_id).info.run_name
     except Exception as error:
         raise PipelineError(f"MLflow: {type(error).__name__}: {error}; {store.REMEDY}") from error
-    return f"MLflow: {done} run {run.info.run_name} ({run.info.run_id})"
+    return f"MLflow: {done} run {name} ({run.info.run_id})"
 
 
 def _find(client: "MlflowClient", experiment: str, tags: dict[str, str]) -> list["Run"]:

@@ -48,11 +48,23 @@ def open_store() -> tuple["MlflowClient", str]:
 
 
 def create_run(
-    client: "MlflowClient", experiment: str, params: Params, tags: Mapping[str, str]
+    client: "MlflowClient", experiment: str, params: Params, tags: dict[str, str]
 ) -> str:
-    """Create a run with all params, the tags of the present commit, and `tags`; return its id."""
+    """Create a run with all params and `tags`, and return its id."""
     from mlflow.entities import Param
 
+    run: str = client.create_run(experiment, tags=tags).info.run_id
+    client.log_batch(run, params=[Param(key, str(value)) for key, value in flatten(params).items()])
+    name_run(client, run, params)
+    return run
+
+
+def name_run(client: "MlflowClient", run: str, params: Params) -> None:
+    """Name a run after the experiment or what is special about it, and tag it with its commit.
+
+    While a stage runs, DVC has removed its outputs: only afterwards can Git tell whether they are
+    those of the commit.
+    """
     commit = _git("rev-parse", "--verify", "--quiet", "HEAD")
     branch = _git("branch", "--show-current")
     uncommitted = bool(_git("status", "--porcelain"))
@@ -61,14 +73,10 @@ def create_run(
         or _describe_changes(params)
         or f"{branch or 'detached'} {commit[:7]}".strip() + "+" * uncommitted
     )
-    source = {
-        "mlflow.source.git.commit": commit,
-        "mlflow.source.git.branch": branch,
-        "uncommitted": str(uncommitted).lower(),
-    }
-    run: str = client.create_run(experiment, run_name=name, tags={**source, **tags}).info.run_id
-    client.log_batch(run, params=[Param(key, str(value)) for key, value in flatten(params).items()])
-    return run
+    client.update_run(run, name=name)
+    client.set_tag(run, "mlflow.source.git.commit", commit)
+    client.set_tag(run, "mlflow.source.git.branch", branch)
+    client.set_tag(run, "uncommitted", str(uncommitted).lower())
 
 
 def log_metrics(
