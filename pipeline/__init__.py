@@ -8,5 +8,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else a screenful, also where no GPU is
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-# As it was before any slow import: a stage whose DVC has been killed since then must notice.
-PARENT = os.getppid()
+if "DVC_STAGE" in os.environ:  # from now on, since TensorFlow takes seconds to import
+    from pipeline import stage
+
+    stage.watch_dvc()

@@ -3,15 +3,18 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pipeline.dataset import ByteArray
 from pipeline.errors import DataError, PipelineError
+
+REMEDY = "`dvc repro` makes it again"
+Parsed = TypeVar("Parsed")
 
 
 @contextmanager
@@ -59,6 +62,23 @@ def write_array(path: Path, array: ByteArray) -> None:
     content = io.BytesIO()  # given a file, NumPy does not notice that its last bytes do not fit
     np.save(content, array, allow_pickle=False)
     write_bytes(path, content.getbuffer())
+
+
+def read_text(path: Path, parse: Callable[[str], Parsed]) -> Parsed:
+    """Read a text file of the pipeline, of which every line ends, as what `parse` makes of it.
+
+    Raises:
+        DataError: the file cannot be read, or is not whole.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        if not text.endswith("\n"):
+            raise ValueError("its last line is cut" if text else "it is empty")
+        return parse(text)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; {REMEDY}") from error
+    except ValueError as error:  # also of bytes that are not UTF-8, and of pandas and json
+        raise DataError(f"{path}: is damaged ({error}); {REMEDY}") from error
 
 
 def md5(path: Path) -> str:

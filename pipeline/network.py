@@ -79,17 +79,23 @@ def read_model(path: Path) -> keras.Model:
     Raises:
         DataError: the file is missing or damaged.
     """
-    remedy = "`dvc repro` makes it again"
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; {remedy}") from error
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{path}: is damaged ({error}); {remedy}") from error
+        raise DataError(f"{path}: no such file; {files.REMEDY}") from error
+    except Exception as error:  # zipfile has many for what a damaged directory may hold
+        raise DataError(f"{path}: is damaged ({_one_line(error)}); {files.REMEDY}") from error
     if damaged:
-        raise DataError(f"{path}: is damaged, {damaged} in it has another checksum; {remedy}")
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+        raise DataError(f"{path}: is damaged, {damaged} in it has another checksum; {files.REMEDY}")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # and Keras, for what a config may hold
+        raise DataError(f"{path}: cannot be loaded ({_one_line(error)}); {files.REMEDY}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _timeless(name: str, content: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """Stage `plot`: draw what training and evaluation found, and name the state it belongs to."""
 
+import io
 import json
 
 import pandas as pd
@@ -10,11 +11,15 @@ from pipeline.paths import EVALUATION, FIGURES, HISTORY, PREDICTIONS
 from pipeline.paths import STATE as STATE_FILE
 
 
+def _table(text: str) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(text))
+
+
 def main() -> None:
     """Read history, evaluation, predictions and test images; write the figures and the state."""
     params = load_params()
-    history, predictions = pd.read_csv(HISTORY), pd.read_csv(PREDICTIONS)
-    evaluation = json.loads(EVALUATION.read_text())
+    history, predictions = (files.read_text(path, _table) for path in (HISTORY, PREDICTIONS))
+    evaluation = files.read_text(EVALUATION, json.loads)
     test = splits.read_split("test")
     level = params.evaluate.confidence
     bins = calibration.bin_by_confidence(predictions, level)

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import files
-from pipeline.dataset import Split
+from pipeline.dataset import ByteArray, Split
 from pipeline.errors import DataError
 from pipeline.paths import PREPARED
 
 NAMES = ("train", "val", "test")
-REMEDY = "`dvc repro` makes it again"
 
 
 def array_paths(name: str) -> tuple[Path, Path]:
@@ -49,14 +48,21 @@ def read_split(name: str) -> Split:
         proof = checksums.read_text(encoding="ascii", errors="replace")
         lines = [f"{files.md5(path)}  {path.name}\n" for path in paths]
     except OSError as error:
-        raise DataError(f"{checksums}: cannot be read: {error.strerror}; {REMEDY}") from error
+        raise DataError(f"{checksums}: cannot be read: {error.strerror}; {files.REMEDY}") from error
     except DataError as error:
-        raise DataError(f"{error}; {REMEDY}") from error
+        raise DataError(f"{error}; {files.REMEDY}") from error
     for path, line in zip(paths, lines, strict=True):
         if line not in proof:
-            raise DataError(f"{path}: is damaged, its content does not match {checksums}; {REMEDY}")
-    try:
-        images, labels = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths)
-    except ValueError as error:  # what the checksums vouch for is no plain array
-        raise DataError(f"{paths[0]}, {paths[1]}: {error}; {REMEDY}") from error
+            raise DataError(
+                f"{path}: is damaged, its content does not match {checksums}; {files.REMEDY}"
+            )
+    images, labels = map(_map_array, paths)
     return Split(images, labels)
+
+
+def _map_array(path: Path) -> ByteArray:
+    try:
+        array: ByteArray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:  # such as for Python objects
+        raise DataError(f"{path}: is damaged ({error}); {files.REMEDY}") from error
+    return array

@@ -6,11 +6,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 import psutil
 
-from pipeline import PARENT
 from pipeline.errors import PipelineError
 
 SHELLS = {"sh", "bash", "dash", "fish", "ksh", "zsh"}
@@ -22,12 +22,11 @@ def run(main: Callable[[], None]) -> None:
     """Run `main`; end with one plain message and an exit code where it cannot do its work.
 
     SIGTERM and Ctrl-C unwind `main`, so that it leaves no temporary file, with the exit codes
-    that shells use for them (143 and 130). A stage that DVC started ends with its DVC: as an
-    orphan it would go on, and overwrite what the next `dvc repro` has made.
+    that shells use for them (143 and 130).
     """
     signal.signal(signal.SIGTERM, _exit_terminated)
-    if "DVC_STAGE" in os.environ:
-        threading.Thread(target=_end_with_dvc, daemon=True).start()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
     except PipelineError as error:
@@ -38,23 +37,38 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(128 + signal.SIGINT)
 
 
+def watch_dvc() -> None:
+    """End this process as soon as the DVC that started it has ended.
+
+    As an orphan it would go on, and overwrite what the next `dvc repro` has made. Until `run`
+    takes over, Ctrl-C ends it without the traceback of whatever import it interrupts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, args=(_lineage(),), daemon=True).start()
+
+
 def _exit_terminated(signum: int, _frame: FrameType | None) -> None:
     signal.signal(signum, signal.SIG_IGN)  # a second one would cut the unwinding short
     sys.exit(128 + signum)
 
 
-def _end_with_dvc() -> None:
-    """End this process as soon as it, or the shell that DVC put between, has lost its parent."""
-    try:
-        process = psutil.Process()
-        lineage = [(process, PARENT)]
-        parent = process.parent()
-        if parent and parent.name() in SHELLS:
+def _lineage() -> list[tuple[psutil.Process, int]]:
+    """Return this process, and the shell that DVC may have put between, each with its parent."""
+    process = psutil.Process()
+    lineage = [(process, process.ppid())]
+    with suppress(psutil.NoSuchProcess):  # it has just ended: the first pair tells
+        parent = psutil.Process(process.ppid())
+        if parent.name() in SHELLS:
             lineage.append((parent, parent.ppid()))
-        while all(descendant.ppid() == ancestor for descendant, ancestor in lineage):
+    return lineage
+
+
+def _end_with_parent(lineage: list[tuple[psutil.Process, int]]) -> None:
+    """End this process as soon as one of `lineage` has lost its parent."""
+    with suppress(psutil.NoSuchProcess):  # the shell has ended: so has DVC, or is about to
+        while all(process.ppid() == parent for process, parent in lineage):
             time.sleep(POLL_SECONDS)
-    except psutil.NoSuchProcess:
-        pass  # the shell has ended: so has DVC, or is about to
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(UNWIND_SECONDS)
     os._exit(128 + signal.SIGTERM)  # the main thread is stuck in a call that does not return

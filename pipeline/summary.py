@@ -2,8 +2,7 @@
 
 import json
 
-from pipeline import stage
-from pipeline.errors import PipelineError
+from pipeline import files, stage
 from pipeline.params import load_params
 from pipeline.paths import EVALUATION
 
@@ -11,9 +10,7 @@ from pipeline.paths import EVALUATION
 def main() -> None:
     """Print the test accuracy with its interval and the commands that come next."""
     level = load_params().evaluate.confidence
-    if not EVALUATION.exists():
-        raise PipelineError(f"{EVALUATION}: no such file; `dvc repro` makes it")
-    result = json.loads(EVALUATION.read_text())
+    result = files.read_text(EVALUATION, json.loads)
     print(
         f"\nTest accuracy {result['accuracy']:.4f}, {100 * level:g}% interval "
         f"{result['accuracy_low']:.4f} to {result['accuracy_high']:.4f}: "

@@ -50,7 +50,9 @@ def publish(params: Params) -> str:
             client.set_terminated(run.info.run_id, "FINISHED")
             done = "completed" if opened else "created"
         name = client.get_run(run.info.run_id).info.run_name
-    except Exception as error:
+    except PipelineError:
+        raise
+    except Exception as error:  # whatever the store raises
         raise PipelineError(f"MLflow: {type(error).__name__}: {error}; {store.REMEDY}") from error
     return f"MLflow: {done} run {name} ({run.info.run_id})"
 
@@ -73,7 +75,7 @@ def _create_run(client: "MlflowClient", experiment: str, params: Params) -> "Run
 
 def _complete(client: "MlflowClient", run: str) -> None:
     """Add what comes after training: test metrics, data sets, figures, metrics files, model."""
-    evaluation = json.loads(EVALUATION.read_text())
+    evaluation = files.read_text(EVALUATION, json.loads)
     per_class = {
         f"{name}.{label}": value
         for name in ("recall", "precision")

@@ -30,8 +30,9 @@ def open_store() -> tuple["MlflowClient", str]:
     os.environ.pop("MLFLOW_RUN_ID", None)  # else all states would share that run
     import mlflow
 
-    for noisy in ("mlflow", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # What fails is raised, too, and said in one line; MLflow would log a traceback before.
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
     artifacts = None if "MLFLOW_TRACKING_URI" in os.environ else (ROOT / "mlartifacts").as_uri()
