@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import binomtest
 from sklearn.metrics import log_loss, precision_score, recall_score
 
 from pipeline import calibration
@@ -39,13 +38,13 @@ def score(
     labels, predicted = predictions["label"], predictions["predicted"]
     classes = range(CLASSES)
     correct = int((labels == predicted).sum())
-    interval = binomtest(correct, len(labels)).proportion_ci(confidence, method="wilson")
+    low, high = calibration.wilson_interval(correct, len(labels), confidence)
     per_class = {"labels": list(classes), "average": None, "zero_division": 0}
     bins = calibration.bin_by_confidence(predictions, confidence)
     return {
         "accuracy": round(correct / len(labels), 6),
-        "accuracy_low": round(float(interval.low), 6),
-        "accuracy_high": round(float(interval.high), 6),
+        "accuracy_low": round(low, 6),
+        "accuracy_high": round(high, 6),
         "loss": round(log_loss(labels, probabilities, labels=list(classes)), 6),
         "errors": len(labels) - correct,
         "samples": len(labels),

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 
-from pipeline.calibration import bin_by_confidence, expected_calibration_error
+from pipeline.calibration import bin_by_confidence, expected_calibration_error, wilson_interval
 
 MEASURES = ["confidence", "accuracy", "accuracy_low", "accuracy_high"]
 
@@ -157,3 +158,16 @@ def test_calibration_error_of_one_bin(rows: list[tuple[float, bool]], error: flo
 
     assert type(found) is float
     assert found == pytest.approx(error)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.99])
+@pytest.mark.parametrize(
+    ("successes", "trials"), [(0, 1), (1, 1), (3, 10), (9578, 10000), (10000, 10000)]
+)
+def test_interval_is_that_of_scipy(successes: int, trials: int, level: float) -> None:
+    expected = binomtest(successes, trials).proportion_ci(level, method="wilson")
+
+    low, high = wilson_interval(successes, trials, level)
+
+    assert low == pytest.approx(expected.low, abs=1e-12)
+    assert high == pytest.approx(expected.high, abs=1e-12)
