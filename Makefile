@@ -1,10 +1,17 @@
-# Every daily command. Each sets up .venv from the hash-pinned lock first, if that is needed.
+# Every daily command. All but `help` and `lock` first set up .venv from the hash-pinned lock, if
+# that is needed.
 PYTHON ?= python3
 PORT ?= 5000
-BIN := $(CURDIR)/.venv/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
-export PATH := $(BIN):$(PATH)
-export MLFLOW_DISABLE_TELEMETRY := true
+PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
+# Compiling is a step of its own, on all cores: PYTHONDONTWRITEBYTECODE leaves it to every start.
+COMPILE := .venv/bin/python -c 'import compileall; compileall.compile_dir(".venv/lib", quiet=2, workers=0)'
+LOCK := uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
+    --python-version 3.11 --custom-compile-command 'make lock'
+# DVC's stages take the `python` that they find.
+IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
+# What .venv was made from. A copy lies in it, written last: where it differs, the lock, Python or
+# the folder is another one or the set-up was interrupted, and .venv is made anew.
+ORIGIN := { pwd; $(PYTHON) -V; cat requirements.txt; }
 
 .DEFAULT_GOAL := help
 .PHONY: help repro test lint lock bench ui publish venv venv-dev
@@ -13,51 +20,48 @@ help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: venv  ## run what has changed: dvc repro
-	@dvc repro
-	@python -m pipeline.summary
+	@$(IN_VENV) dvc repro
+	@.venv/bin/python -m pipeline.summary
 
 test: venv-dev  ## run the tests
-	@python -m pytest -n 2 --dist worksteal
+	@$(IN_VENV) python -m pytest -n 2 --dist worksteal
 
 lint: venv-dev  ## check style and types
-	@ruff check
-	@ruff format --check
-	@mypy
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
 
 bench: venv  ## measure against the plain script, at full size
-	@python -m benchmarks.run
+	@$(IN_VENV) python -m benchmarks.run
 
 ui: venv  ## open the MLflow UI on 127.0.0.1, port 5000 or PORT
-	@mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
+	@case "$$MLFLOW_TRACKING_URI" in \
+	    http*) echo "MLFLOW_TRACKING_URI is a server: open $$MLFLOW_TRACKING_URI" >&2; exit 1 ;; \
+	esac; \
+	MLFLOW_DISABLE_TELEMETRY=true $(IN_VENV) mlflow server \
+	    --host 127.0.0.1 --port $(PORT) --workers 1 \
 	    --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" \
 	    --default-artifact-root mlartifacts
 
 publish: venv  ## make MLflow agree with Git and DVC
-	@python -m pipeline.publish
+	@.venv/bin/python -m pipeline.publish
 
 lock:  ## renew the locks (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-	    --custom-compile-command 'make lock' pyproject.toml --output-file requirements.txt
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-	    --custom-compile-command 'make lock' --group dev --constraints requirements.txt \
-	    --output-file requirements-dev.txt
+	$(LOCK) pyproject.toml --output-file requirements.txt
+	$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
 
-# A copy of the lock that .venv was made from lies in it, written last: where it differs, the lock
-# has changed or the set-up was interrupted, and .venv is made anew. Compiling is a step of its
-# own, on all cores, because PYTHONDONTWRITEBYTECODE would otherwise leave it to every start.
 venv:
-	@cmp -s requirements.txt .venv/requirements.txt || { \
+	@$(ORIGIN) | cmp -s - .venv/origin || { \
 	  $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
-	    { echo 'Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.12' >&2; exit 1; }; \
+	    { echo 'Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.12 ...' >&2; exit 1; }; \
 	  echo 'Setting up .venv (once; takes one to three minutes)'; \
-	  rm -rf .venv && $(PYTHON) -m venv .venv && $(PIP_INSTALL) -r requirements.txt && \
-	  { $(BIN)/python -m compileall -q -j 0 .venv/lib || true; } && \
-	  $(BIN)/python -m pipeline.plots_page .venv/plots.html && \
-	  dvc config --local plots.html_template '$(CURDIR)/.venv/plots.html' && \
-	  cp requirements.txt .venv/requirements.txt; }
+	  rm -rf .venv && hash -r && $(PYTHON) -m venv .venv && \
+	  $(PIP_INSTALL) -r requirements.txt && $(COMPILE) && \
+	  .venv/bin/python -m pipeline.plots_page .venv/plots.html && \
+	  .venv/bin/dvc config --local plots.html_template ../.venv/plots.html && \
+	  $(ORIGIN) > .venv/origin; }
 
 venv-dev: venv
 	@cmp -s requirements-dev.txt .venv/requirements-dev.txt || { \
-	  $(PIP_INSTALL) -r requirements-dev.txt && \
-	  { $(BIN)/python -m compileall -q -j 0 .venv/lib || true; } && \
+	  $(PIP_INSTALL) -r requirements-dev.txt && $(COMPILE) && \
 	  cp requirements-dev.txt .venv/requirements-dev.txt; }

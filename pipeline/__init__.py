@@ -2,9 +2,8 @@
 
 import os
 
-# Read when TensorFlow, Keras and MLflow are first imported, so set before any of them is; what
-# the user has set stays.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# Read when TensorFlow, Keras and MLflow are first imported, so set before any of them is.
+os.environ["KERAS_BACKEND"] = "tensorflow"  # the code needs it
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else a screenful, also where no GPU is
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 

@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.arrays import CLASSES, ByteArray, Split
 from pipeline.errors import DataError
-
-CLASSES = 10
-IMAGE_SIZE = 28
+from pipeline.params import IMAGE_SIDE
 
 UNSIGNED_BYTE = 0x08
 ITEM_TYPES = {
@@ -30,19 +28,6 @@ ITEM_TYPES = {
     0x0E: "double",
 }
 GZIP_MAGIC = b"\x1f\x8b"
-
-ByteArray = npt.NDArray[np.uint8]
-
-
-class Split(NamedTuple):
-    """Images and their labels, in the same order.
-
-    `images` is (N, 28, 28) as read, (N, 28, 28, 1) once prepared; `labels` is (N,) with values
-    0 to 9. Both are uint8.
-    """
-
-    images: ByteArray
-    labels: ByteArray
 
 
 class Dataset(NamedTuple):
@@ -65,15 +50,35 @@ def read_dataset(folder: Path) -> Dataset:
     return Dataset(folder, _read_split(folder, "train"), _read_split(folder, "t10k"))
 
 
-def read_idx(path: Path, rank: int) -> ByteArray:
+def find_idx(path: Path) -> Path:
+    """Return `path` if there is such a file, else the same name with `.gz` appended.
+
+    Raises:
+        DataError: there is neither.
+    """
+    gzipped = path.with_name(f"{path.name}.gz")
+    for file in (path, gzipped):
+        if file.exists():
+            return file
+    if not path.parent.is_dir():
+        raise DataError(f"{path.parent}: no such folder; is prepare.dataset right in params.yaml?")
+    raise DataError(f"{path}: no such file, nor {gzipped.name}")
+
+
+def read_idx(file: Path, rank: int) -> ByteArray:
     """Read an IDX file of unsigned bytes with `rank` dimensions, without a copy.
 
-    The file may have `.gz` appended to its name; where both exist, the one named `path` is read.
+    It is gzipped if its name ends in `.gz`.
 
     Raises:
         DataError: the file cannot be read, or is not a whole IDX file of that type and rank.
     """
-    file, data = _read_file(path)
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+    if file.suffix == ".gz":
+        data = _gunzip(file, data)
     if not data:
         raise DataError(f"{file}: is empty")
     if len(data) >= 4:
@@ -92,41 +97,25 @@ def read_idx(path: Path, rank: int) -> ByteArray:
 
 
 def _read_split(folder: Path, prefix: str) -> Split:
-    images_path = folder / f"{prefix}-images-idx3-ubyte"
-    labels_path = folder / f"{prefix}-labels-idx1-ubyte"
-    images, labels = read_idx(images_path, rank=3), read_idx(labels_path, rank=1)
+    images_file = find_idx(folder / f"{prefix}-images-idx3-ubyte")
+    labels_file = find_idx(folder / f"{prefix}-labels-idx1-ubyte")
+    images, labels = read_idx(images_file, rank=3), read_idx(labels_file, rank=1)
     count, height, width = images.shape
     if count == 0:
-        raise DataError(f"{images_path}: has no images")
-    if (height, width) != (IMAGE_SIZE, IMAGE_SIZE):
+        raise DataError(f"{images_file}: has no images")
+    if (height, width) != (IMAGE_SIDE, IMAGE_SIDE):
         raise DataError(
-            f"{images_path}: images are {height}x{width}, expected {IMAGE_SIZE}x{IMAGE_SIZE}"
+            f"{images_file}: images are {height}x{width}, expected {IMAGE_SIDE}x{IMAGE_SIDE}"
         )
     if count != len(labels):
-        raise DataError(f"{labels_path}: has {len(labels)} labels for {count} images")
+        raise DataError(f"{labels_file}: has {len(labels)} labels for {count} images")
     strange = labels >= CLASSES
     if strange.any():
         first = int(strange.argmax())
         raise DataError(
-            f"{labels_path}: label {labels[first]} at index {first}, expected 0 to {CLASSES - 1}"
+            f"{labels_file}: label {labels[first]} at index {first}, expected 0 to {CLASSES - 1}"
         )
     return Split(images, labels)
-
-
-def _read_file(path: Path) -> tuple[Path, bytes]:
-    """Return the name under which `path` exists, plain or gzipped, and the plain content."""
-    gzipped = path.with_name(f"{path.name}.gz")
-    for file in (path, gzipped):
-        try:
-            content = file.read_bytes()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise DataError(f"{file}: cannot be read: {error.strerror}") from error
-        return file, _gunzip(file, content) if file == gzipped else content
-    if not path.parent.is_dir():
-        raise DataError(f"{path.parent}: no such folder; is prepare.dataset right in params.yaml?")
-    raise DataError(f"{path}: no such file, nor {gzipped.name}")
 
 
 def _gunzip(file: Path, content: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Stage `evaluate`: what the model makes of the test images, which nothing saw before."""
 
 from pipeline import files, network, runtime, scores, splits, stage
-from pipeline.dataset import CLASSES, Split
+from pipeline.arrays import CLASSES, Split
 from pipeline.errors import DataError
 from pipeline.params import load_params
 from pipeline.paths import ERRORS, EVALUATION, MODEL, PREDICTIONS

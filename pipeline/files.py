@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pipeline.dataset import ByteArray
+from pipeline.arrays import ByteArray
 from pipeline.errors import DataError, PipelineError
 
 REMEDY = "`dvc repro` makes it again"
@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except OSError as error:
         raise PipelineError(
-            f"{path}: cannot be written: {error.strerror or error}; nothing of it is left"
+            f"{path}: cannot be written: {error.strerror or error}; no half of it is left"
         ) from error
     finally:
         with suppress(OSError):  # it is in place, or there is no such folder to write to
@@ -91,4 +91,4 @@ def md5(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror}; {REMEDY}") from error

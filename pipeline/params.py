@@ -14,6 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 from pipeline.errors import ParamsError
+from pipeline.paths import PARAMS
 
 IMAGE_SIDE = 28  # pixels
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]  # TensorFlow's sizes are 32-bit in places
@@ -95,7 +96,7 @@ class Params(_Strict):
     evaluate: EvaluateParams
 
 
-def load_params(path: Path = Path("params.yaml")) -> Params:
+def load_params(path: Path = PARAMS) -> Params:
     """Read and check the whole file.
 
     Raises:

@@ -6,7 +6,7 @@ PARAMS = Path("params.yaml")
 RAW = Path("data/raw")
 
 PREPARED = Path("data/prepared")
-STATE = Path("data/state.txt")
+STATE_ID = Path("data/state.txt")
 MODEL = Path("models/model.keras")
 
 METRICS = Path("metrics")

@@ -7,8 +7,7 @@ import pandas as pd
 
 from pipeline import calibration, figure_style, figures, files, splits, stage, state
 from pipeline.params import load_params
-from pipeline.paths import EVALUATION, FIGURES, HISTORY, PREDICTIONS
-from pipeline.paths import STATE as STATE_FILE
+from pipeline.paths import EVALUATION, FIGURES, HISTORY, PREDICTIONS, STATE_ID
 
 
 def _table(text: str) -> pd.DataFrame:
@@ -33,7 +32,7 @@ def main() -> None:
     }
     for name, figure in drawn.items():
         files.write_bytes(FIGURES / f"{name}.png", figure_style.to_png(figure))
-    files.write_text(STATE_FILE, state.identify(params, state.STATE) + "\n")
+    files.write_text(STATE_ID, state.identify(params, state.STATE_FILES) + "\n")
 
 
 if __name__ == "__main__":

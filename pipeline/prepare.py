@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 
 from pipeline import files, splits, stage
-from pipeline.dataset import CLASSES, ByteArray, Dataset, Split, read_dataset
+from pipeline.arrays import CLASSES, ByteArray, Split
+from pipeline.dataset import Dataset, read_dataset
 from pipeline.errors import DataError
 from pipeline.params import PrepareParams, load_params
 from pipeline.paths import DATASET, RAW

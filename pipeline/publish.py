@@ -7,6 +7,7 @@ from pipeline import stage
 from pipeline.errors import PipelineError
 from pipeline.params import load_params
 from pipeline.tracking.publication import publish
+from pipeline.tracking.store import REMEDY
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ def main() -> None:
     except PipelineError as error:
         if "DVC_STAGE" not in os.environ:
             raise
-        print(error, file=sys.stderr)
+        print(f"{error}; {REMEDY}", file=sys.stderr)
 
 
 if __name__ == "__main__":

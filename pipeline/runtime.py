@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.dataset import Split
+from pipeline.arrays import Split
 
 
 @contextmanager
@@ -34,6 +34,11 @@ def _quiet_stderr() -> Iterator[None]:
 with _quiet_stderr():
     import keras
     import tensorflow as tf
+
+# Not what ~/.keras/keras.json may say.
+keras.config.set_floatx("float32")
+keras.config.set_epsilon(1e-7)
+keras.config.set_image_data_format("channels_last")
 
 __all__ = ["EVALUATION_BATCH_SIZE", "batches", "configure", "keras"]
 

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.metrics import log_loss, precision_score, recall_score
 
 from pipeline import calibration
-from pipeline.dataset import CLASSES, ByteArray
+from pipeline.arrays import CLASSES, ByteArray
 
 Probabilities = npt.NDArray[np.float32]
 

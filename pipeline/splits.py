@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import files
-from pipeline.dataset import ByteArray, Split
+from pipeline.arrays import ByteArray, Split
 from pipeline.errors import DataError
 from pipeline.paths import PREPARED
 
@@ -49,8 +49,6 @@ def read_split(name: str) -> Split:
         lines = [f"{files.md5(path)}  {path.name}\n" for path in paths]
     except OSError as error:
         raise DataError(f"{checksums}: cannot be read: {error.strerror}; {files.REMEDY}") from error
-    except DataError as error:
-        raise DataError(f"{error}; {files.REMEDY}") from error
     for path, line in zip(paths, lines, strict=True):
         if line not in proof:
             raise DataError(

@@ -9,14 +9,14 @@ from pipeline.params import Params, flatten
 from pipeline.paths import ERRORS, EVALUATION, MODEL
 
 ARRAYS = [path for name in splits.NAMES for path in splits.array_paths(name)]
-TRAINING = [*splits.array_paths("train"), *splits.array_paths("val"), MODEL]
-STATE = [*ARRAYS, MODEL, EVALUATION, ERRORS]
+TRAINING_FILES = [*splits.array_paths("train"), *splits.array_paths("val"), MODEL]
+STATE_FILES = [*ARRAYS, MODEL, EVALUATION, ERRORS]
 
 
 def identify(params: Params, paths: list[Path]) -> str:
     """Return a digest of the params and of the content of `paths`.
 
-    Of `STATE` it is the id of the state; of `TRAINING`, the id of what training alone made.
+    Of `STATE_FILES` it is the id of the state; of `TRAINING_FILES`, that of what training made.
 
     Raises:
         DataError: a file cannot be read.

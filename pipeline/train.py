@@ -5,12 +5,11 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pandas as pd
 
 from pipeline import files, network, runtime, splits, stage
-from pipeline.dataset import CLASSES, Split
+from pipeline.arrays import CLASSES, Split
 from pipeline.errors import PipelineError
 from pipeline.params import Params, TrainParams, load_params
 from pipeline.paths import HISTORY, MODEL
@@ -42,7 +41,7 @@ def train_network(
         The network, without the optimizer, and one row per epoch with these four and the epoch.
 
     Raises:
-        PipelineError: the loss is not finite, which no later epoch can mend.
+        PipelineError: a loss is not finite, which no later epoch can mend.
     """
     keras.utils.set_random_seed(params.train.seed)
     image_shape = train.images.shape[1:]
@@ -82,11 +81,11 @@ def _build_callbacks(params: TrainParams, on_epoch_end: EpochEnd) -> list[keras.
         if not sys.stdout.isatty():
             measures = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
             print(f"Epoch {epoch}/{params.epochs}: {measures}", flush=True)
-        if not math.isfinite(logs["loss"]):
-            raise PipelineError(
-                f"the loss is {logs['loss']} in epoch {epoch}: "
-                "lower train.learning_rate in params.yaml"
-            )
+        for name, value in logs.items():
+            if not math.isfinite(value):
+                raise PipelineError(
+                    f"{name} is {value} in epoch {epoch}: lower train.learning_rate in params.yaml"
+                )
         on_epoch_end(epoch, logs)
 
     callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)]
@@ -101,7 +100,7 @@ def _build_callbacks(params: TrainParams, on_epoch_end: EpochEnd) -> list[keras.
     return callbacks
 
 
-def measure_run(seconds: float, images: int) -> dict[str, Any]:
+def measure_run(seconds: float, images: int) -> dict[str, float]:
     """Return the facts of this run that another would not repeat, in s, images/s and MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {

@@ -29,7 +29,18 @@ class Clone:
         self.path = path
         home = path.parent / "home"
         home.mkdir(exist_ok=True)
-        mine = ("DVC_", "GIT_", "MLFLOW_", "TF_", "ONEDNN_", "MPL", "KERAS_")
+        mine = (
+            "DVC_",
+            "GIT_",
+            "MLFLOW_",
+            "TF_",
+            "ONEDNN_",
+            "MPL",
+            "KERAS_",
+            "XDG_",
+            "MAKE",
+            "MFLAGS",
+        )
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(mine)} | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(home),
@@ -96,7 +107,9 @@ class Clone:
 
     def copy_to(self, path: Path) -> "Clone":
         """Copy the clone with all its files, cache and history."""
-        shutil.copytree(self.path, path, symlinks=True)
+        # What comes and goes while other tests run commands in the shared clone.
+        passing = shutil.ignore_patterns("tmp", "__pycache__", "*-journal")
+        shutil.copytree(self.path, path, symlinks=True, ignore=passing)
         return Clone(path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.dataset import Dataset, read_dataset, read_idx
+from pipeline.dataset import Dataset, find_idx, read_dataset, read_idx
 from pipeline.errors import DataError
 
 MNIST = Path(__file__).parents[1] / "data" / "raw" / "mnist"
@@ -73,14 +73,14 @@ def test_reads_gzip_data_of_several_members(tmp_path: Path) -> None:
     members = gzip.compress(content[:5]) + gzip.compress(content[5:])
     (tmp_path / f"{LABELS}.gz").write_bytes(members)
 
-    assert read_idx(tmp_path / LABELS, rank=1).tolist() == [1, 2, 3]
+    assert read_idx(find_idx(tmp_path / LABELS), rank=1).tolist() == [1, 2, 3]
 
 
 def test_plain_file_wins_over_gzipped_one(tmp_path: Path) -> None:
     (tmp_path / LABELS).write_bytes(labels(1))
     (tmp_path / f"{LABELS}.gz").write_bytes(gzip.compress(labels(2)))
 
-    assert read_idx(tmp_path / LABELS, rank=1).tolist() == [1]
+    assert read_idx(find_idx(tmp_path / LABELS), rank=1).tolist() == [1]
 
 
 ONE_BYTE_OFF = idx((2, 28, 28), bytes(2 * 28 * 28 - 1))
@@ -162,7 +162,7 @@ def test_first_label_out_of_range_is_named(folder: Path) -> None:
 
     message = fault(lambda: read_dataset(folder), folder)
 
-    assert message == f"{LABELS}: label 10 at index 1, expected 0 to 9"
+    assert message == f"{LABELS}.gz: label 10 at index 1, expected 0 to 9"
 
 
 @pytest.mark.parametrize("name", [IMAGES, TEST_LABELS])
@@ -183,7 +183,7 @@ def test_missing_folder_points_to_the_param(tmp_path: Path) -> None:
 def test_gz_file_that_is_not_gzipped_is_refused(tmp_path: Path) -> None:
     (tmp_path / f"{LABELS}.gz").write_bytes(labels(1))
 
-    message = fault(lambda: read_idx(tmp_path / LABELS, rank=1), tmp_path)
+    message = fault(lambda: read_idx(find_idx(tmp_path / LABELS), rank=1), tmp_path)
 
     expected = "is not gzipped; if it is plain IDX, remove .gz from its name"
     assert message == f"{LABELS}.gz: {expected}"
@@ -192,7 +192,7 @@ def test_gz_file_that_is_not_gzipped_is_refused(tmp_path: Path) -> None:
 def test_empty_gz_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / f"{LABELS}.gz").write_bytes(b"")
 
-    message = fault(lambda: read_idx(tmp_path / LABELS, rank=1), tmp_path)
+    message = fault(lambda: read_idx(find_idx(tmp_path / LABELS), rank=1), tmp_path)
 
     assert message == f"{LABELS}.gz: is empty"
 
@@ -201,7 +201,7 @@ def test_empty_gz_file_is_refused(tmp_path: Path) -> None:
 def test_truncated_gzip_is_refused(tmp_path: Path, lost: int) -> None:
     (tmp_path / f"{IMAGES}.gz").write_bytes(gzip.compress(images(1))[:-lost])
 
-    message = fault(lambda: read_idx(tmp_path / IMAGES, rank=3), tmp_path)
+    message = fault(lambda: read_idx(find_idx(tmp_path / IMAGES), rank=3), tmp_path)
 
     assert message == f"{IMAGES}.gz: its gzip data is cut short; get the file again"
 
@@ -211,7 +211,7 @@ def test_gzip_with_broken_checksum_is_refused(tmp_path: Path) -> None:
     damaged[-8] ^= 1  # the last eight bytes are checksum and length
     (tmp_path / f"{LABELS}.gz").write_bytes(damaged)
 
-    message = fault(lambda: read_idx(tmp_path / LABELS, rank=1), tmp_path)
+    message = fault(lambda: read_idx(find_idx(tmp_path / LABELS), rank=1), tmp_path)
 
     expected = "its gzip data is damaged (CRC check failed); get it again"
     assert message == f"{LABELS}.gz: {expected}"
@@ -222,7 +222,7 @@ def test_gzip_with_broken_data_is_refused(tmp_path: Path) -> None:
     damaged[10] |= 0b110  # block type 3, which RFC 1951 reserves as an error
     (tmp_path / f"{IMAGES}.gz").write_bytes(damaged)
 
-    message = fault(lambda: read_idx(tmp_path / IMAGES, rank=3), tmp_path)
+    message = fault(lambda: read_idx(find_idx(tmp_path / IMAGES), rank=3), tmp_path)
 
     assert message.startswith(f"{IMAGES}.gz: its gzip data is damaged (")
     assert "invalid block type" in message
@@ -231,7 +231,7 @@ def test_gzip_with_broken_data_is_refused(tmp_path: Path) -> None:
 def test_directory_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / LABELS).mkdir()
 
-    message = fault(lambda: read_idx(tmp_path / LABELS, rank=1), tmp_path)
+    message = fault(lambda: read_idx(find_idx(tmp_path / LABELS), rank=1), tmp_path)
 
     assert message == f"{LABELS}: cannot be read: Is a directory"
 
@@ -242,9 +242,9 @@ def test_unreadable_file_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
 
-    message = fault(lambda: read_idx(folder / LABELS, rank=1), folder)
+    message = fault(lambda: read_idx(find_idx(folder / LABELS), rank=1), folder)
 
-    assert message == f"{LABELS}: cannot be read: Permission denied"
+    assert message == f"{LABELS}.gz: cannot be read: Permission denied"
 
 
 @pytest.fixture(scope="module")

@@ -301,4 +301,4 @@ def test_md5_names_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     ]:
         with pytest.raises(DataError) as caught:
             files.md5(path)
-        assert str(caught.value) == f"{path}: cannot be read: {fault}"
+        assert str(caught.value) == f"{path}: cannot be read: {fault}; `dvc repro` makes it again"

@@ -132,7 +132,7 @@ def test_metrics_appear_while_training(clone: Clone) -> None:
         assert training.poll() is None
     finally:
         training.terminate()
-        training.communicate()
+        training.communicate(timeout=60)
     assert sorted(run.info.status for run in runs_of(clone)) == ["FINISHED", "KILLED"]
 
 

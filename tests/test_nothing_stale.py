@@ -1,9 +1,10 @@
 """`dvc.yaml` declares what the stages import, read and write: no change goes stale in silence."""
 
+import ast
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ class Trace(NamedTuple):
     reads: list[tuple[str, list[str]]]
     writes: list[str]
     imports: list[str]
+    connections: Sequence[str] = ()
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -193,7 +195,23 @@ def test_modules_and_params_are_declared() -> None:
     assert list(param_faults(stages, package, read_params(ROOT))) == []
 
 
-def test_files_are_declared(new_clone: Callable[[], Clone]) -> None:
+def test_only_tracking_knows_mlflow() -> None:
+    for path, source in read_sources(ROOT).items():
+        names = {
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(source))
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        }
+        assert "mlflow" not in names or path.startswith("pipeline/tracking/"), path
+
+
+def test_files_are_declared_and_no_network_is_used(new_clone: Callable[[], Clone]) -> None:
     clone = new_clone()
     tracked = tracked_files(clone.path)
 
@@ -202,6 +220,7 @@ def test_files_are_declared(new_clone: Callable[[], Clone]) -> None:
     stages, everything = read_stages(clone.path), Package(read_sources(clone.path))
     assert list(file_faults(stages, traces, tracked)) == []
     assert list(late_import_faults(stages, traces, everything)) == []
+    assert [trace.connections for trace in traces] == [[]] * 5  # four stages and publishing
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from pipeline.dataset import Dataset, Split, read_dataset
+from pipeline.arrays import Split
+from pipeline.dataset import Dataset, read_dataset
 from pipeline.errors import DataError
 from pipeline.params import PrepareParams
 from pipeline.prepare import describe, select_splits

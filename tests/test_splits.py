@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from pipeline import splits
-from pipeline.dataset import Split
+from pipeline.arrays import Split
 from pipeline.errors import DataError
 
 IMAGES = Path("data/prepared/val_images.npy")

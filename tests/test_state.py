@@ -74,7 +74,7 @@ def change(params: Params, name: str, value: object) -> Params:
 
 
 def both(params: Params) -> tuple[str, str]:
-    return state.identify(params, state.STATE), state.identify(params, state.TRAINING)
+    return state.identify(params, state.STATE_FILES), state.identify(params, state.TRAINING_FILES)
 
 
 def test_ids_are_short_and_of_one_look(params: Params) -> None:
@@ -84,8 +84,8 @@ def test_ids_are_short_and_of_one_look(params: Params) -> None:
 
 
 def test_states_and_trainings_are_of_the_files_they_promise() -> None:
-    assert sorted(path.as_posix() for path in state.STATE) == sorted(STATE_FILES)
-    assert sorted(path.as_posix() for path in state.TRAINING) == sorted(TRAINING_FILES)
+    assert sorted(path.as_posix() for path in state.STATE_FILES) == sorted(STATE_FILES)
+    assert sorted(path.as_posix() for path in state.TRAINING_FILES) == sorted(TRAINING_FILES)
 
 
 @pytest.mark.parametrize(("name", "value"), OTHERS.items())
@@ -110,13 +110,13 @@ def test_every_file_counts_for_what_it_belongs_to(params: Params, name: str) -> 
 
 
 def test_content_counts_where_it_is(params: Params) -> None:
-    before = state.identify(params, state.STATE)
+    before = state.identify(params, state.STATE_FILES)
     images, labels = Path(STATE_FILES[0]), Path(STATE_FILES[1])
     content = images.read_bytes()
     images.write_bytes(labels.read_bytes())
     labels.write_bytes(content)
 
-    assert state.identify(params, state.STATE) != before
+    assert state.identify(params, state.STATE_FILES) != before
 
 
 def test_other_files_do_not_count(params: Params) -> None:
@@ -138,7 +138,9 @@ def test_times_and_modes_of_files_do_not_count(params: Params) -> None:
 
 
 def test_order_of_the_files_does_not_count(params: Params) -> None:
-    assert state.identify(params, state.STATE[::-1]) == state.identify(params, state.STATE)
+    assert state.identify(params, state.STATE_FILES[::-1]) == state.identify(
+        params, state.STATE_FILES
+    )
 
 
 def test_folder_of_the_repository_does_not_count(
@@ -166,6 +168,6 @@ def test_missing_file_is_named(params: Params, name: str) -> None:
     Path(name).unlink()
 
     with pytest.raises(DataError) as caught:
-        state.identify(params, state.STATE)
+        state.identify(params, state.STATE_FILES)
 
     assert str(caught.value).startswith(f"{name}: cannot be read: No such file or directory")

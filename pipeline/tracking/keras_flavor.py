@@ -46,7 +46,5 @@ def save_model(
         keras_backend="tensorflow",
         save_exported_model=False,
     )
-    pyfunc.add_to_model(
-        mlflow_model, loader_module="mlflow.keras", data="data", python_env="python_env.yaml"
-    )
+    pyfunc.add_to_model(mlflow_model, loader_module="mlflow.keras", python_env="python_env.yaml")
     mlflow_model.save(str(folder / MLMODEL_FILE_NAME))

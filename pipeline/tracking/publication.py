@@ -5,6 +5,7 @@ import json
 from typing import TYPE_CHECKING
 
 from pipeline import files, splits, state
+from pipeline.arrays import CLASSES
 from pipeline.errors import PipelineError
 from pipeline.params import Params
 from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY, MODEL
@@ -12,7 +13,6 @@ from pipeline.tracking import store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 
 def publish(params: Params) -> str:
@@ -26,51 +26,50 @@ def publish(params: Params) -> str:
         DataError: a file of the state cannot be read.
         PipelineError: the store does not take it.
     """
-    state_id = state.identify(params, state.STATE)
-    training_id = state.identify(params, state.TRAINING)
+    state_id = state.identify(params, state.STATE_FILES)
+    training_id = state.identify(params, state.TRAINING_FILES)
+    incomplete = {store.TRAINING_TAG: training_id, store.INCOMPLETE_TAG: store.NOT_EVALUATED}
     try:
         client, experiment = store.open_store()
-        known = _find(client, experiment, {store.STATE: state_id})
-        opened = _find(
-            client, experiment, {store.TRAINING: training_id, store.INCOMPLETE: store.NOT_EVALUATED}
-        )
+        known = _find(client, experiment, {store.STATE_TAG: state_id})
+        opened = _find(client, experiment, incomplete)
         if known:
             for repeated in opened:
-                client.delete_run(repeated.info.run_id)
+                client.delete_run(repeated)
             run, done = known[0], "reproduced" if opened else "updated"
-            client.log_artifacts(run.info.run_id, str(FIGURES), "figures")
+            client.log_artifacts(run, str(FIGURES), "figures")
         else:
-            run = opened[0] if opened else _create_run(client, experiment, params)
-            _complete(client, run.info.run_id)
-            store.name_run(client, run.info.run_id, params)
-            client.set_tag(run.info.run_id, store.STATE, state_id)
-            client.set_tag(run.info.run_id, store.TRAINING, training_id)
-            if opened:
-                client.delete_tag(run.info.run_id, store.INCOMPLETE)
-            client.set_terminated(run.info.run_id, "FINISHED")
             done = "completed" if opened else "created"
-        name = client.get_run(run.info.run_id).info.run_name
+            run = opened[0] if opened else _create_run(client, experiment, params, incomplete)
+            _complete(client, run)
+            store.name_run(client, run, params)
+            client.set_tag(run, store.STATE_TAG, state_id)
+            client.delete_tag(run, store.INCOMPLETE_TAG)
+            client.set_terminated(run, "FINISHED")
+        name = client.get_run(run).info.run_name
     except PipelineError:
         raise
     except Exception as error:  # whatever the store raises
-        raise PipelineError(f"MLflow: {type(error).__name__}: {error}; {store.REMEDY}") from error
-    return f"MLflow: {done} run {name} ({run.info.run_id})"
+        raise PipelineError(f"MLflow: {type(error).__name__}: {error}") from error
+    return f"MLflow: {done} run {name} ({run})"
 
 
-def _find(client: "MlflowClient", experiment: str, tags: dict[str, str]) -> list["Run"]:
+def _find(client: "MlflowClient", experiment: str, tags: dict[str, str]) -> list[str]:
     wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-    return list(client.search_runs([experiment], wanted))
+    return [run.info.run_id for run in client.search_runs([experiment], wanted)]
 
 
-def _create_run(client: "MlflowClient", experiment: str, params: Params) -> "Run":
+def _create_run(
+    client: "MlflowClient", experiment: str, params: Params, tags: dict[str, str]
+) -> str:
     """Create a run with what training would have logged."""
-    run = store.create_run(client, experiment, params, tags={})
+    run = store.create_run(client, experiment, params, tags)
     with HISTORY.open(newline="") as file:
         for row in csv.DictReader(file):
             epoch = int(row.pop("epoch"))
             metrics = {name: float(value) for name, value in row.items()}
             store.log_metrics(client, run, metrics, epoch)
-    return client.get_run(run)
+    return run
 
 
 def _complete(client: "MlflowClient", run: str) -> None:
@@ -117,7 +116,7 @@ def _log_model(run: str) -> None:
 
     images = splits.read_split("test").images[:1]
     pixels = TensorSpec(np.dtype(np.uint8), (-1, *images.shape[1:]), name="pixels")
-    probabilities = TensorSpec(np.dtype(np.float32), (-1, 10), name="probabilities")
+    probabilities = TensorSpec(np.dtype(np.float32), (-1, CLASSES), name="probabilities")
     Model.log(
         artifact_path=None,
         name="model",

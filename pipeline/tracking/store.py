@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 ROOT = Path(os.environ.get("DVC_ROOT", ".")).resolve()
 EXPERIMENT = "pipeline"
 REMEDY = "`python -m pipeline.publish` fills in what is missing"
-# Tags.
-STATE, TRAINING, INCOMPLETE = "state", "training", "incomplete"
-NOT_EVALUATED = "not evaluated"  # value of INCOMPLETE
+STATE_TAG, TRAINING_TAG, INCOMPLETE_TAG = "state", "training", "incomplete"
+NOT_EVALUATED = "not evaluated"  # value of INCOMPLETE_TAG
 
 
 def open_store() -> tuple["MlflowClient", str]:
@@ -35,11 +34,14 @@ def open_store() -> tuple["MlflowClient", str]:
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
-    artifacts = None if "MLFLOW_TRACKING_URI" in os.environ else (ROOT / "mlartifacts").as_uri()
+    # A server chooses by itself; for a database, MLflow would take the current folder.
+    artifacts = (ROOT / "mlartifacts").as_uri() if uri.startswith("sqlite:") else None
     mlflow.set_tracking_uri(uri)
     lock = ROOT / ".dvc" / "tmp" / "mlflow.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):  # two first uses at once break MLflow's migration of the database
+    with FileLock(
+        lock, timeout=60
+    ):  # two first uses at once break MLflow's migration of the database
         client = mlflow.MlflowClient()
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
         if client.get_experiment_by_name(name) is None:
@@ -68,7 +70,7 @@ def name_run(client: "MlflowClient", run: str, params: Params) -> None:
     """
     commit = _git("rev-parse", "--verify", "--quiet", "HEAD")
     branch = _git("branch", "--show-current")
-    uncommitted = bool(_git("status", "--porcelain"))
+    uncommitted = bool(_git("--no-optional-locks", "status", "--porcelain"))
     name = (
         os.environ.get("DVC_EXP_NAME")
         or _describe_changes(params)

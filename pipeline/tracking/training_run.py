@@ -41,8 +41,8 @@ class TrainingRun:
     def finish(self, facts: Mapping[str, float]) -> None:
         """Record facts of this run, such as its duration, and what the training has made."""
         self._log_metrics(facts, step=0)
-        training = state.identify(self._params, state.TRAINING)
-        self._calls.put(lambda client, run: client.set_tag(run, store.TRAINING, training))
+        training = state.identify(self._params, state.TRAINING_FILES)
+        self._calls.put(lambda client, run: client.set_tag(run, store.TRAINING_TAG, training))
 
     def __exit__(
         self,
@@ -69,7 +69,7 @@ class TrainingRun:
     def _work(self) -> None:
         try:
             client, experiment = store.open_store()
-            tags = {store.INCOMPLETE: store.NOT_EVALUATED}
+            tags = {store.INCOMPLETE_TAG: store.NOT_EVALUATED}
             run = store.create_run(client, experiment, self._params, tags)
             while call := self._calls.get():
                 call(client, run)
@@ -78,4 +78,7 @@ class TrainingRun:
 
 
 def _warn(fault: str) -> None:
-    print(f"MLflow: {fault.splitlines()[0]}; training goes on; {store.REMEDY}", file=sys.stderr)
+    print(
+        f"MLflow: {fault.splitlines()[0]}; the outputs do not depend on it; {store.REMEDY}",
+        file=sys.stderr,
+    )

@@ -15,6 +15,7 @@ from typing import Any
 # took part, as far as the thread's stack shows them.
 reads: set[tuple[str, tuple[str, ...]]] = set()
 writes: set[str] = set()
+connections: set[str] = set()  # addresses that are asked for or connected to
 
 
 def relative(path: Any) -> str | None:  # noqa: ANN401
@@ -36,6 +37,8 @@ def note(event: str, arguments: tuple[Any, ...]) -> None:
     elif event == "os.rename" and (old := relative(arguments[0])) in writes:
         writes.discard(str(old))
         writes.update(filter(None, [relative(arguments[1])]))
+    elif event in ("socket.connect", "socket.getaddrinfo"):
+        connections.add(str(arguments))
     elif event == "os.remove" and (path := relative(arguments[0])) is not None:
         writes.discard(path)
 
@@ -57,6 +60,7 @@ def write_trace() -> None:
         "stage": os.environ["DVC_STAGE"],
         "reads": sorted(reads),
         "writes": sorted(writes),
+        "connections": sorted(connections),
         "imports": sorted(filter(None, sources)),
     }
     Path(os.environ["TRACE_FOLDER"], f"{os.getpid()}.json").write_text(json.dumps(trace))

@@ -1,0 +1,132 @@
+"""The targets of the Makefile, without installing anything: a set-up takes minutes."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import Clone
+
+TARGETS = ["help", "repro", "test", "lint", "bench", "ui", "publish", "lock"]
+# Stands in for Python: makes a virtual environment of itself, and notes what it is asked to do.
+STAND_IN = """#!/bin/sh
+echo "$@" >> "$LOG"
+case "$*" in
+    "-m venv .venv")
+        mkdir -p .venv/bin && cp "$0" .venv/bin/python && ln -s "$(command -v dvc)" .venv/bin ;;
+    -V) echo "Python 3" ;;
+    *"pip install"*) [ ! -e fail ] ;;
+esac
+"""
+
+
+def test_make_alone_lists_every_target(reproduced: Clone) -> None:
+    listed = reproduced.run("make").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == TARGETS
+
+
+@pytest.fixture
+def make_venv(reproduced: Clone, tmp_path: Path) -> "MakeVenv":
+    clone = reproduced.copy_to(tmp_path / "with space")
+    return MakeVenv(clone, tmp_path)
+
+
+class MakeVenv:
+    """Runs `make venv` in a clone, with a stand-in for Python."""
+
+    def __init__(self, clone: Clone, folder: Path) -> None:
+        self.clone = clone
+        self._python, self._log = folder / "python", folder / "log"
+        self._python.write_text(STAND_IN)
+        self._python.chmod(0o755)
+
+    def __call__(self, check: bool = True) -> list[str]:
+        """Return what Python was asked to do."""
+        self._log.write_text("")  # of all but the question for its version
+        self.clone.run("make", "venv", f"PYTHON={self._python}", check=check, LOG=str(self._log))
+        return [call for call in self._log.read_text().splitlines() if call != "-V"]
+
+
+def installs(calls: list[str]) -> list[str]:
+    return [call.split()[-1] for call in calls if "pip install" in call]
+
+
+def test_setup_installs_the_lock_with_hashes_and_compiles(make_venv: "MakeVenv") -> None:
+    calls = make_venv()
+    (install,) = (call for call in calls if "pip install" in call)
+    assert "--require-hashes" in install
+    assert install.endswith("-r requirements.txt")
+    assert any("compileall" in call for call in calls)
+
+
+def test_setup_is_skipped_until_the_lock_changes(make_venv: "MakeVenv") -> None:
+    make_venv()
+    assert make_venv() == []
+    with (make_venv.clone.path / "requirements.txt").open("a") as lock:
+        lock.write("# another lock\n")
+    assert installs(make_venv()) == ["requirements.txt"]
+    assert make_venv() == []
+
+
+def test_interrupted_setup_starts_afresh(make_venv: "MakeVenv") -> None:
+    (make_venv.clone.path / "fail").touch()
+    make_venv(check=False)
+    (make_venv.clone.path / ".venv/half").touch()
+    (make_venv.clone.path / "fail").unlink()
+    assert installs(make_venv()) == ["requirements.txt"]
+    assert not (make_venv.clone.path / ".venv/half").exists()
+    assert make_venv() == []
+
+
+def test_environment_has_no_conflicting_packages() -> None:
+    subprocess.run([sys.executable, "-m", "pip", "check"], check=True)
+
+
+def use_this_environment(clone: Clone) -> None:
+    (clone.path / ".venv").symlink_to(sys.prefix, target_is_directory=True)
+
+
+def test_repro_says_what_it_got_and_what_comes_next(clone: Clone) -> None:
+    use_this_environment(clone)
+    output = clone.run("make", "-o", "venv", "repro").stdout
+    assert "Data and pipelines are up to date." in output
+    assert "Test accuracy" in output
+    assert "make ui" in output
+
+
+def test_ui_shows_the_runs_on_loopback_only(clone: Clone) -> None:
+    use_this_environment(clone)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = clone.popen("make", "-o", "venv", "ui", f"PORT={port}")
+    process = psutil.Process(server.pid)
+    try:
+        deadline = time.monotonic() + 120
+        page = b""
+        while not page and server.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.5)
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+                    page = answer.read()
+            except OSError:  # it does not listen yet
+                continue
+        assert b"MLflow" in page
+        processes = [process, *process.children(recursive=True)]
+        listening = {
+            connection.laddr.ip
+            for one in processes
+            for connection in one.net_connections(kind="inet")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert listening == {"127.0.0.1"}
+    finally:
+        for one in [*process.children(recursive=True), process]:
+            with suppress(psutil.NoSuchProcess):
+                one.terminate()
+        server.communicate(timeout=60)
