@@ -115,8 +115,8 @@ def _log_model(run: str) -> None:
     from pipeline.tracking import keras_flavor
 
     images = splits.read_split("test").images[:1]
-    pixels = TensorSpec(np.dtype(np.uint8), (-1, *images.shape[1:]), name="pixels")
-    probabilities = TensorSpec(np.dtype(np.float32), (-1, CLASSES), name="probabilities")
+    pixels = TensorSpec(np.dtype(np.uint8), (-1, *images.shape[1:]))
+    probabilities = TensorSpec(np.dtype(np.float32), (-1, CLASSES))
     Model.log(
         artifact_path=None,
         name="model",
