@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
             partial.unlink()
 
 
-def write_bytes(path: Path, content: bytes | memoryview) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     """Write `content`, whole or not at all."""
     with replacing(path) as partial:
         partial.write_bytes(content)
@@ -61,7 +61,7 @@ def write_array(path: Path, array: ByteArray) -> None:
     """Write `array` as a plain `.npy` file, which can be memory-mapped."""
     content = io.BytesIO()  # given a file, NumPy does not notice that its last bytes do not fit
     np.save(content, array, allow_pickle=False)
-    write_bytes(path, content.getbuffer())
+    write_bytes(path, content.getvalue())
 
 
 def read_text(path: Path, parse: Callable[[str], Parsed]) -> Parsed:
