@@ -1,27 +1,63 @@
-"""Make MLflow agree with the present state of the pipeline."""
+"""Make MLflow agree with Git and DVC: with the present state, or with all that were committed."""
 
+import argparse
 import os
 import sys
+import threading
+import time
 
 from pipeline import stage
 from pipeline.errors import PipelineError
-from pipeline.params import load_params
-from pipeline.tracking.publication import publish
-from pipeline.tracking.store import REMEDY
+from pipeline.params import Params, load_params
+from pipeline.tracking import deadline, store
+from pipeline.tracking.publication import publish_commits, publish_present
 
 
 def main() -> None:
-    """Publish the present state, and say what was done.
+    """Publish, and say what was done."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.publish", description=__doc__)
+    parser.add_argument(
+        "--all-commits",
+        action="store_true",
+        help="publish the state of each commit of each branch, and of each DVC experiment",
+    )
+    args = parser.parse_args()
+    if not store.enabled():
+        print("MLflow is off: PIPELINE_MLFLOW=off")
+    elif args.all_commits:
+        for line in publish_commits():
+            print(line, flush=True)
+    elif "DVC_STAGE" in os.environ:
+        _publish_in_time(load_params())
+    else:
+        print(publish_present(load_params()))
 
-    Under DVC, MLflow must not fail the pipeline: what went wrong is a warning.
-    """
-    params = load_params()
-    try:
-        print(publish(params))
-    except PipelineError as error:
-        if "DVC_STAGE" not in os.environ:
-            raise
-        print(f"{error}; {REMEDY}", file=sys.stderr)
+
+def _publish_in_time(params: Params) -> None:
+    """Publish under DVC, where MLflow must neither fail nor delay the pipeline."""
+    limit = deadline.remaining()
+    if not limit:
+        return  # training has said why
+    faults: list[PipelineError] = []
+
+    def work() -> None:
+        try:
+            print(publish_present(params))
+        except PipelineError as error:
+            faults.append(error)
+
+    start = time.monotonic()
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(limit)
+    if thread.is_alive():
+        faults.append(deadline.no_answer(limit))
+    for fault in faults:
+        deadline.warn(fault)
+    deadline.spend(time.monotonic() - start, failed=bool(faults))
+    if thread.is_alive():
+        sys.stderr.flush()
+        os._exit(0)  # an orderly end would wait for MLflow's own threads
 
 
 if __name__ == "__main__":

@@ -1,103 +1,13 @@
 """Stage `train`: fit the network to the training images, and watch it on the validation images."""
 
-import math
 import resource
 import sys
 import time
-from collections.abc import Callable
 
-import pandas as pd
-
-from pipeline import files, network, runtime, splits, stage
-from pipeline.arrays import CLASSES, Split
-from pipeline.errors import PipelineError
-from pipeline.params import Params, TrainParams, load_params
+from pipeline import files, splits, stage
+from pipeline.params import load_params
 from pipeline.paths import HISTORY, MODEL
-from pipeline.runtime import keras
 from pipeline.tracking.training_run import TrainingRun
-
-OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "rmsprop": keras.optimizers.RMSprop,
-    "sgd": keras.optimizers.SGD,
-}
-EpochEnd = Callable[[int, dict[str, float]], None]
-
-
-def train_network(
-    train: Split, val: Split, params: Params, on_epoch_end: EpochEnd
-) -> tuple[keras.Model, pd.DataFrame]:
-    """Train a new network.
-
-    Args:
-        train: images (N, 28, 28, 1) and labels (N,), both uint8.
-        val: likewise, for the validation after each epoch.
-        params: of the network and of its training.
-        on_epoch_end: is given each epoch, from 1, with its loss, accuracy, val_loss and
-            val_accuracy.
-
-    Returns:
-        The network, without the optimizer, and one row per epoch with these four and the epoch.
-
-    Raises:
-        PipelineError: a loss is not finite, which no later epoch can mend.
-    """
-    keras.utils.set_random_seed(params.train.seed)
-    image_shape = train.images.shape[1:]
-    model = network.build_network(params.model, image_shape, CLASSES)
-    steps = params.train.epochs * math.ceil(len(train.labels) / params.train.batch_size)
-    model.compile(
-        optimizer=build_optimizer(params.train, steps),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    history = model.fit(
-        runtime.batches(train, params.train.batch_size, shuffle_seed=params.train.seed),
-        validation_data=runtime.batches(val, runtime.EVALUATION_BATCH_SIZE),
-        epochs=params.train.epochs,
-        shuffle=False,  # the batches are shuffled
-        verbose=1 if sys.stdout.isatty() else 0,
-        callbacks=_build_callbacks(params.train, on_epoch_end),
-    )
-    trained = network.build_network(params.model, image_shape, CLASSES)
-    trained.set_weights(model.get_weights())
-    rows = pd.DataFrame(history.history, columns=["loss", "accuracy", "val_loss", "val_accuracy"])
-    rows.insert(0, "epoch", range(1, len(rows) + 1))
-    return trained, rows
-
-
-def build_optimizer(params: TrainParams, steps: int) -> keras.Optimizer:
-    """Build the optimizer, whose learning rate falls to 0 over `steps` batches if it is cosine."""
-    rate = params.learning_rate
-    if params.learning_rate_schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps)
-    return OPTIMIZERS[params.optimizer](rate)
-
-
-def _build_callbacks(params: TrainParams, on_epoch_end: EpochEnd) -> list[keras.callbacks.Callback]:
-    def end_epoch(index: int, logs: dict[str, float]) -> None:
-        epoch = index + 1
-        if not sys.stdout.isatty():
-            measures = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
-            print(f"Epoch {epoch}/{params.epochs}: {measures}", flush=True)
-        for name, value in logs.items():
-            if not math.isfinite(value):
-                raise PipelineError(
-                    f"{name} is {value} in epoch {epoch}: lower train.learning_rate in params.yaml"
-                )
-        on_epoch_end(epoch, logs)
-
-    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)]
-    if params.early_stopping_patience is not None:
-        callbacks.append(
-            keras.callbacks.EarlyStopping(
-                monitor="val_loss",
-                patience=params.early_stopping_patience,
-                restore_best_weights=True,
-            )
-        )
-    return callbacks
 
 
 def measure_run(seconds: float, images: int) -> dict[str, float]:
@@ -114,14 +24,17 @@ def main() -> None:
     """Read the prepared training and validation images; write the model and its history."""
     params = load_params()
     with TrainingRun(params) as run:
+        # Takes seconds, in which the process that the run has started imports MLflow.
+        from pipeline import network, runtime, trainer
+
         train, val = splits.read_split("train"), splits.read_split("val")
         runtime.configure(params.train.threads)
         start = time.perf_counter()
-        model, history = train_network(train, val, params, run.log_epoch)
+        model, history = trainer.train_network(train, val, params, run.log_epoch)
         seconds = time.perf_counter() - start
         network.write_model(MODEL, model)
         files.write_text(HISTORY, history.to_csv(index=False, float_format="%.6f"))
-        run.finish(measure_run(seconds, len(train.labels) * len(history)))
+        run.log_facts(measure_run(seconds, len(train.labels) * len(history)))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class Clone:
             "XDG_",
             "MAKE",
             "MFLAGS",
+            "PIPELINE_",
         )
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(mine)} | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -17,10 +17,10 @@ TRAINING_FILES = [
     "data/prepared/train_labels.npy",
     "data/prepared/val_images.npy",
     "data/prepared/val_labels.npy",
-    "models/model.keras",
 ]
 STATE_FILES = [
     *TRAINING_FILES,
+    "models/model.keras",
     "data/prepared/test_images.npy",
     "data/prepared/test_labels.npy",
     "metrics/evaluation.json",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import evaluate, network, runtime, train
+from pipeline import evaluate, network, runtime, trainer
 from pipeline.arrays import Split
 from pipeline.errors import PipelineError
 from pipeline.params import Params, load_params
@@ -118,7 +118,7 @@ def test_saved_model_has_equal_bytes_and_predicts_equal_bits(
 
 def test_training_uses_seed_zero(params: Callable[..., Params], split: Split) -> None:
     def weights(seed: int) -> bytes:
-        model, _ = train.train_network(split, split, params(train__seed=seed), ignore)
+        model, _ = trainer.train_network(split, split, params(train__seed=seed), ignore)
         return b"".join(weight.tobytes() for weight in model.get_weights())
 
     assert weights(0) == weights(0)
@@ -129,7 +129,7 @@ def test_history_has_one_row_per_epoch_and_each_is_announced(
     params: Callable[..., Params], split: Split, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen: list[tuple[int, dict[str, float]]] = []
-    _, history = train.train_network(
+    _, history = trainer.train_network(
         split, split, params(), lambda epoch, logs: seen.append((epoch, dict(logs)))
     )
     assert list(history.columns) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
@@ -148,7 +148,7 @@ def test_optimizer_and_schedule_are_what_params_name(
     chosen = params(
         train__optimizer=optimizer, train__learning_rate_schedule=schedule, train__learning_rate=0.5
     )
-    built = train.build_optimizer(chosen.train, steps=10)
+    built = trainer.build_optimizer(chosen.train, steps=10)
     assert type(built).__name__.lower() == optimizer
     if schedule == "constant":
         assert float(built.learning_rate) == 0.5
@@ -163,7 +163,7 @@ def test_early_stopping_restores_the_best_epoch(
     # With other labels than those it is trained for, validation soon gets worse.
     val = Split(split.images, (split.labels + 1) % 10)
     chosen = params(train__epochs=40, train__early_stopping_patience=2, train__learning_rate=0.02)
-    model, history = train.train_network(split, val, chosen, ignore)
+    model, history = trainer.train_network(split, val, chosen, ignore)
     best = int(history["val_loss"].to_numpy().argmin())
     assert len(history) == best + 1 + 2 < 40
     probabilities = evaluate.predict(model, val)
@@ -179,7 +179,7 @@ def test_diverged_training_names_the_param_to_lower(
     with pytest.raises(
         PipelineError, match=r"loss is (nan|inf) in epoch \d: lower train.learning_rate"
     ):
-        train.train_network(split, split, chosen, ignore)
+        trainer.train_network(split, split, chosen, ignore)
 
 
 def test_model_for_other_images_is_refused(params: Callable[..., Params], split: Split) -> None:

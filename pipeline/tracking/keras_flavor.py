@@ -25,7 +25,7 @@ def save_model(
     mlflow_model: Model,
     keras_file: Path,
     signature: ModelSignature,
-    input_example: npt.NDArray[np.uint8],
+    input_example: npt.NDArray[np.uint8] | None,
     **_ignored: object,
 ) -> None:
     """Write the folder of an MLflow model; `mlflow.models.Model.log` calls this."""
@@ -37,7 +37,8 @@ def save_model(
     (folder / "requirements.txt").write_text("\n".join(REQUIREMENTS) + "\n")
     environment = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
     YAML().dump(environment, folder / "python_env.yaml")
-    _save_example(mlflow_model, input_example, path)
+    if input_example is not None:
+        _save_example(mlflow_model, input_example, path)
     mlflow_model.signature = signature
     mlflow_model.add_flavor(
         "keras",

@@ -1,116 +1,114 @@
-"""The MLflow store, and what every run in it begins with."""
+"""Where the runs are: the store that MLflow's variables name, or one in the repository."""
 
 import logging
 import os
-import subprocess
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-from ruamel.yaml import YAML
-
-from pipeline.params import Params, flatten
-from pipeline.paths import PARAMS
+from pipeline.errors import PipelineError
+from pipeline.tracking.database import ARTIFACTS_TAG, create_database, follow_artifacts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
-ROOT = Path(os.environ.get("DVC_ROOT", ".")).resolve()
+ROOT = Path(os.environ.get("DVC_ROOT") or ".").resolve()  # also in DVC's temporary copies
+ARTIFACTS = ROOT / "mlartifacts"
 EXPERIMENT = "pipeline"
+SQLITE = "sqlite:///"
 REMEDY = "`python -m pipeline.publish` fills in what is missing"
-STATE_TAG, TRAINING_TAG, INCOMPLETE_TAG = "state", "training", "incomplete"
-NOT_EVALUATED = "not evaluated"  # value of INCOMPLETE_TAG
+
+
+def enabled() -> bool:
+    """Tell whether MLflow is wanted."""
+    return os.environ.get("PIPELINE_MLFLOW") != "off"
+
+
+def tracking_uri() -> str:
+    """Return MLFLOW_TRACKING_URI, or that of `mlflow.db`; a relative path starts at the root."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+    path = uri.removeprefix(SQLITE)
+    is_path = path != uri and path and not path.startswith(("/", "file:"))
+    return f"{SQLITE}{ROOT / path}" if is_path else uri
+
+
+def database() -> Path | None:
+    """Return the file that the store is in, or None where it is a server."""
+    path = tracking_uri().removeprefix(SQLITE)
+    return Path(path) if path.startswith("/") else None
 
 
 def open_store() -> tuple["MlflowClient", str]:
-    """Return a client of the store and the id of the experiment, made if there is none."""
+    """Return a client of the store and the id of the experiment; what there is not, is made.
+
+    Raises:
+        PipelineError: the experiment is deleted, or there is none with this id.
+    """
     os.environ.pop("MLFLOW_RUN_ID", None)  # else all states would share that run
     import mlflow
 
     # What fails is raised, too, and said in one line; MLflow would log a traceback before.
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
-    # A server chooses by itself; for a database, MLflow would take the current folder.
-    artifacts = (ROOT / "mlartifacts").as_uri() if uri.startswith("sqlite:") else None
-    mlflow.set_tracking_uri(uri)
-    lock = ROOT / ".dvc" / "tmp" / "mlflow.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(
-        lock, timeout=60
-    ):  # two first uses at once break MLflow's migration of the database
-        client = mlflow.MlflowClient()
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
-        if client.get_experiment_by_name(name) is None:
-            client.create_experiment(name, artifact_location=artifacts)
-    # Logged models go where the global experiment is.
-    return client, mlflow.set_experiment(name).experiment_id
+    prepare_database()
+    mlflow.set_tracking_uri(tracking_uri())
+    client = mlflow.MlflowClient()
+    return client, _open_experiment(client).experiment_id
 
 
-def create_run(
-    client: "MlflowClient", experiment: str, params: Params, tags: dict[str, str]
-) -> str:
-    """Create a run with all params and `tags`, and return its id."""
-    from mlflow.entities import Param
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn whatever a store raises into one plain line.
 
-    run: str = client.create_run(experiment, tags=tags).info.run_id
-    client.log_batch(run, params=[Param(key, str(value)) for key, value in flatten(params).items()])
-    name_run(client, run, params)
-    return run
-
-
-def name_run(client: "MlflowClient", run: str, params: Params) -> None:
-    """Name a run after the experiment or what is special about it, and tag it with its commit.
-
-    While a stage runs, DVC has removed its outputs: only afterwards can Git tell whether they are
-    those of the commit.
+    Raises:
+        PipelineError: anything was raised.
     """
-    commit = _git("rev-parse", "--verify", "--quiet", "HEAD")
-    branch = _git("branch", "--show-current")
-    uncommitted = bool(_git("--no-optional-locks", "status", "--porcelain"))
-    name = (
-        os.environ.get("DVC_EXP_NAME")
-        or _describe_changes(params)
-        or f"{branch or 'detached'} {commit[:7]}".strip() + "+" * uncommitted
-    )
-    client.update_run(run, name=name)
-    client.set_tag(run, "mlflow.source.git.commit", commit)
-    client.set_tag(run, "mlflow.source.git.branch", branch)
-    client.set_tag(run, "uncommitted", str(uncommitted).lower())
+    try:
+        yield
+    except PipelineError:
+        raise
+    except Exception as error:  # MLflow's, the database's, the network's
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise PipelineError(f"MLflow: {message}") from error
 
 
-def log_metrics(
-    client: "MlflowClient",
-    run: str,
-    metrics: Mapping[str, float],
-    step: int = 0,
-    seconds: float | None = None,
-) -> None:
-    """Log metrics that were taken at a time in seconds since 1970, or now."""
-    from mlflow.entities import Metric
-
-    time_ms = round(1000 * (time.time() if seconds is None else seconds))
-    client.log_batch(run, metrics=[Metric(k, v, time_ms, step) for k, v in metrics.items()])
-
-
-def _describe_changes(params: Params) -> str:
-    """Return the params that differ from those of the commit, such as `epochs=20, dropout=0.3`."""
-    text = _git("show", f"HEAD:./{PARAMS}")
-    if not text:
-        return ""  # nothing is committed
-    committed = YAML(typ="safe").load(text)
-    return ", ".join(
-        f"{key}={value}"
-        for section, values in params.model_dump().items()
-        for key, value in values.items()
-        if committed.get(section, {}).get(key) != value
-    )
+def prepare_database() -> None:
+    """Make the database if there is none; where it is in the repository, so are its artifacts."""
+    path = database()
+    if not path:
+        return
+    is_ours = path.is_relative_to(ROOT)
+    if not path.exists():
+        beside = path.with_name(f"{path.name}.lock")
+        create_database(path, ARTIFACTS, ROOT / ".dvc/tmp/mlflow.lock" if is_ours else beside)
+    if is_ours:
+        follow_artifacts(path, ARTIFACTS)
 
 
-def _git(*arguments: str) -> str:
-    command = ["git", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return result.stdout.strip()
+def _open_experiment(client: "MlflowClient") -> "Experiment":
+    from mlflow.exceptions import MlflowException
+
+    name, identifier = (os.environ.get(f"MLFLOW_EXPERIMENT_{key}") for key in ("NAME", "ID"))
+    if identifier and not name:
+        return client.get_experiment(identifier)
+    name = name or EXPERIMENT
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        # A server chooses by itself; for a database, MLflow would take the current folder.
+        artifacts, tags = None, {}
+        if database():
+            artifacts, tags = ARTIFACTS.as_uri(), {ARTIFACTS_TAG: "in the repository"}
+        try:
+            return client.get_experiment(client.create_experiment(name, artifacts, tags))
+        except MlflowException as error:
+            experiment = client.get_experiment_by_name(name)  # another process was first
+            if experiment is None:
+                raise error
+    if experiment.lifecycle_stage != "active":
+        raise PipelineError(
+            f"MLflow: experiment {name} is deleted; `mlflow experiments restore --experiment-id "
+            f"{experiment.experiment_id}` brings it back, MLFLOW_EXPERIMENT_NAME names another one"
+        )
+    return experiment

@@ -1,25 +1,26 @@
 """The run of a training, while it goes on."""
 
+import json
+import os
+import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
-from queue import SimpleQueue
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from pipeline import state
-from pipeline.params import Params
-from pipeline.tracking import store
+from pipeline.params import Params, flatten
+from pipeline.tracking import deadline, runs, store
+from pipeline.tracking.origin import present_origin
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-WAIT_SECONDS = 10  # for a store that is slow or does not answer
+COMMAND = [sys.executable, "-m", "pipeline.tracking.recorder"]
 
 
 class TrainingRun:
-    """The run of a training, written in the background while the training goes on.
+    """The run of a training, which a process beside it writes while it goes on.
 
     Used as a context manager: the run ends as FINISHED, as KILLED or, with the error as a tag,
     as FAILED. It stays tagged as incomplete until `publish` adds the evaluation.
@@ -27,22 +28,30 @@ class TrainingRun:
 
     def __init__(self, params: Params) -> None:
         self._params = params
-        self._calls: SimpleQueue[Callable[[MlflowClient, str], object] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._recorder: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if store.enabled():
+            beginning = {
+                "params": flatten(self._params),
+                "origin": asdict(present_origin(self._params)),
+                "tags": {
+                    runs.TRAINING_TAG: state.identify(self._params, state.TRAINING_FILES),
+                    **runs.process_tags(),
+                },
+            }
+            self._recorder = _start_recorder()
+            self._send(**beginning)
         return self
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Show the metrics of an epoch, from 1."""
-        self._log_metrics(metrics, step=epoch)
+        """Show the metrics of an epoch, from 1, as exactly as the history has them."""
+        rounded = {name: round(value, 6) for name, value in metrics.items()}
+        self._send(metrics=rounded, step=epoch, seconds=time.time())
 
-    def finish(self, facts: Mapping[str, float]) -> None:
-        """Record facts of this run, such as its duration, and what the training has made."""
-        self._log_metrics(facts, step=0)
-        training = state.identify(self._params, state.TRAINING_FILES)
-        self._calls.put(lambda client, run: client.set_tag(run, store.TRAINING_TAG, training))
+    def log_facts(self, facts: Mapping[str, float]) -> None:
+        """Show what is true of this run alone, such as its duration."""
+        self._send(metrics=facts, seconds=time.time())
 
     def __exit__(
         self,
@@ -50,35 +59,44 @@ class TrainingRun:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        status = "FINISHED"
-        if kind:
-            status = "FAILED" if issubclass(kind, Exception) else "KILLED"
-        if status == "FAILED":
-            message = f"{kind.__name__}: {error}" if kind else ""
-            self._calls.put(lambda client, run: client.set_tag(run, "error", message))
-        self._calls.put(lambda client, run: client.set_terminated(run, status))
-        self._calls.put(None)
-        self._thread.join(WAIT_SECONDS)
-        if self._thread.is_alive():
-            _warn(f"no answer within {WAIT_SECONDS} s")
+        if kind is None:
+            self._send(status="FINISHED")
+        elif issubclass(kind, Exception):
+            self._send(status="FAILED", error=f"{kind.__name__}: {error}")
+        else:
+            self._send(status="KILLED")
+        if self._recorder:
+            _wait(self._recorder)
 
-    def _log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        now = time.time()
-        self._calls.put(lambda client, run: store.log_metrics(client, run, metrics, step, now))
-
-    def _work(self) -> None:
-        try:
-            client, experiment = store.open_store()
-            tags = {store.INCOMPLETE_TAG: store.NOT_EVALUATED}
-            run = store.create_run(client, experiment, self._params, tags)
-            while call := self._calls.get():
-                call(client, run)
-        except Exception as error:  # whatever the store raises, training goes on
-            _warn(f"{type(error).__name__}: {error}")
+    def _send(self, **message: object) -> None:
+        """Tell the recorder; what it does not take, `publish` fills in."""
+        if self._recorder and self._recorder.stdin:
+            line = json.dumps(message) + "\n"
+            with suppress(BlockingIOError, BrokenPipeError):  # it is stuck, or has ended
+                os.write(self._recorder.stdin.fileno(), line.encode())
 
 
-def _warn(fault: str) -> None:
-    print(
-        f"MLflow: {fault.splitlines()[0]}; the outputs do not depend on it; {store.REMEDY}",
-        file=sys.stderr,
+def _start_recorder() -> subprocess.Popen[bytes]:
+    # Ctrl-C must not reach it, nor must it end with DVC: it has to say how the run ended.
+    env = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
+    recorder = subprocess.Popen(  # noqa: S603
+        COMMAND, stdin=subprocess.PIPE, env=env, start_new_session=True
     )
+    if recorder.stdin:
+        os.set_blocking(recorder.stdin.fileno(), False)  # training never waits for it
+    return recorder
+
+
+def _wait(recorder: subprocess.Popen[bytes]) -> None:
+    """Let the recorder come to its end, as long as MLflow has time."""
+    if recorder.stdin:
+        recorder.stdin.close()
+    start, limit = time.monotonic(), deadline.remaining()
+    try:
+        failed = recorder.wait(limit) != 0
+    except subprocess.TimeoutExpired:
+        recorder.kill()
+        recorder.wait()
+        failed = True
+        deadline.warn(deadline.no_answer(limit))
+    deadline.spend(time.monotonic() - start, failed)

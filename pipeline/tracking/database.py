@@ -1,0 +1,55 @@
+"""The SQLite database of MLflow: made whole or not at all, and found again after a move."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from filelock import FileLock
+
+ARTIFACTS_TAG = "artifacts"  # of experiments whose artifacts are in the repository
+# Where the database keeps absolute locations of artifacts.
+LOCATIONS = {
+    "experiments": "artifact_location",
+    "runs": "artifact_uri",
+    "logged_models": "artifact_location",
+    "model_versions": "storage_location",
+}
+
+
+def create_database(path: Path, artifacts: Path, lock: Path) -> None:
+    """Create the database, so that a file in place is complete.
+
+    Two first uses at once would break MLflow's migration.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        if not path.exists():
+            _create(path, artifacts)
+
+
+def _create(path: Path, artifacts: Path) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    partial = path.with_name(f".partial-{path.name}")
+    partial.unlink(missing_ok=True)
+    store = SqlAlchemyStore(f"sqlite:///{partial}", artifacts.as_uri())  # type: ignore[no-untyped-call]
+    store.engine.dispose()
+    partial.replace(path)
+
+
+def follow_artifacts(path: Path, artifacts: Path) -> None:
+    """Replace the former folder of our artifacts, if the repository was moved or copied."""
+    uri = artifacts.as_uri()
+    with closing(sqlite3.connect(path)) as db, db:
+        former = db.execute(
+            "SELECT DISTINCT artifact_location FROM experiments JOIN experiment_tags "
+            "USING (experiment_id) WHERE key = ? AND artifact_location <> ?",
+            (ARTIFACTS_TAG, uri),
+        ).fetchall()
+        for (location,) in former:
+            for table, column in LOCATIONS.items():
+                db.execute(
+                    f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608
+                    f"WHERE substr({column} || '/', 1, length(:old) + 1) = :old || '/'",
+                    {"old": location, "new": uri},
+                )

@@ -1,0 +1,87 @@
+"""MLflow's copy of a state's model."""
+
+import json
+import re
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.paths import MODEL
+from pipeline.tracking.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+MD5_TAG = "md5"
+
+
+def attach_model(
+    client: "MlflowClient", experiment: str, run: str, snapshot: Snapshot
+) -> str | None:
+    """Give a run the model of its state, and return the model's id, or None if there is no file.
+
+    Runs of the same model share one copy.
+    """
+    from mlflow.entities import LoggedModelOutput
+
+    same = f"tags.{MD5_TAG} = '{snapshot.digests[MODEL]}'"
+    models = client.search_logged_models([experiment], filter_string=same)
+    ready = [model.model_id for model in models if model.status == "READY"]
+    if ready:
+        model_id = ready[0]
+    elif snapshot.model:
+        model_id = _log_model(client, experiment, run, snapshot.model, snapshot)
+    else:
+        return None
+    client.log_outputs(run, [LoggedModelOutput(model_id, step=0)])
+    return model_id
+
+
+def _log_model(
+    client: "MlflowClient", experiment: str, run: str, keras_file: Path, snapshot: Snapshot
+) -> str:
+    """Log the model's file as it is, without TensorFlow."""
+    from mlflow.models import Model
+
+    from pipeline.tracking import keras_flavor
+
+    model = client.create_logged_model(
+        experiment,
+        name=re.sub(r"[^\w-]", "-", str(snapshot.params["prepare.dataset"])),
+        source_run_id=run,
+        tags={MD5_TAG: snapshot.digests[MODEL]},
+    )
+    example = None
+    if snapshot.test_images:
+        example = np.array(np.load(snapshot.test_images, mmap_mode="r")[:1])
+    mlflow_model = Model(
+        artifact_path=model.artifact_location,
+        run_id=run,
+        model_uuid=model.model_id,
+        model_id=model.model_id,
+    )
+    with tempfile.TemporaryDirectory() as parent:
+        folder = str(Path(parent, "model"))
+        keras_flavor.save_model(folder, mlflow_model, keras_file, _signature(keras_file), example)
+        client.log_model_artifacts(model.model_id, folder)
+    client.finalize_logged_model(model.model_id, "READY")
+    model_id: str = model.model_id
+    return model_id
+
+
+def _signature(keras_file: Path) -> "ModelSignature":
+    """Return what the model takes, raw pixels, and gives, a probability for each class."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    with zipfile.ZipFile(keras_file) as archive:
+        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    image_shape = layers[0]["config"]["batch_shape"][1:]
+    classes = layers[-1]["config"]["units"]
+    pixels = TensorSpec(np.dtype(np.uint8), (-1, *image_shape))
+    probabilities = TensorSpec(np.dtype(np.float32), (-1, classes))
+    return ModelSignature(Schema([pixels]), Schema([probabilities]))

@@ -1,0 +1,109 @@
+"""Where a state comes from: its commit, its experiment, and what sets it apart."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.git import git
+from pipeline.params import Params, flatten
+from pipeline.paths import PARAMS
+from pipeline.tracking.store import ROOT
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a state comes from.
+
+    Attributes:
+        commit: its hash, or that of the commit it was made on top of.
+        branch: its name; empty where there is none.
+        uncommitted: whether the commit is not all there is.
+        experiment: the name that DVC has for it; empty where there is none.
+        changes: the params that it changes, such as `epochs=20, dropout=0.3`.
+        seconds: when it was committed, since 1970; None where it was not.
+        user: who made it, or the commit.
+    """
+
+    commit: str
+    branch: str
+    uncommitted: bool
+    experiment: str
+    changes: str
+    seconds: int | None
+    user: str
+
+    @property
+    def place(self) -> str:
+        """Such as `main 1a2b3c4`, with a + while there are uncommitted changes."""
+        place = f"{self.branch or 'detached'} {self.commit[:7]}".strip()
+        return place + "+" * self.uncommitted
+
+    @property
+    def name(self) -> str:
+        """What tells its run from the others."""
+        return self.experiment or self.changes or self.place
+
+
+def present_origin(params: Params) -> Origin:
+    """Return the origin of what lies in the working tree.
+
+    While a stage runs, DVC has removed its outputs: only afterwards can Git tell whether they are
+    those of the commit.
+    """
+    uncommitted = bool(git("status", "--porcelain"))
+    commit, seconds = [*git("log", "-1", "--format=%H %ct").split(), "", ""][:2]
+    return Origin(
+        commit=commit,
+        branch=git("branch", "--show-current") or _branch_of_workspace(commit),
+        uncommitted=uncommitted,
+        experiment=os.environ.get("DVC_EXP_NAME", ""),
+        changes=describe_changes(flatten(params), params_at("HEAD" if uncommitted else "HEAD~")),
+        seconds=None if uncommitted or not seconds else int(seconds),
+        user=git("var", "GIT_AUTHOR_IDENT").rpartition(" <")[0],
+    )
+
+
+def describe_changes(params: Mapping[str, object], base: Mapping[str, object]) -> str:
+    """Return the params that differ from `base`, or nothing where there is no base."""
+    changed = {name: value for name, value in params.items() if base.get(name) != value}
+    return ", ".join(f"{name.partition('.')[2]}={value}" for name, value in changed.items() if base)
+
+
+def params_at(revision: str) -> dict[str, object]:
+    """Return the params of a commit by their dotted names; none where it has none to read."""
+    return flatten_sections(parse_yaml(git("show", f"{revision}:./{PARAMS}")))
+
+
+def parse_yaml(text: str) -> dict[str, Any]:
+    """Return the mapping that a YAML text holds, or an empty one where it holds none."""
+    try:
+        values = YAML(typ="safe").load(text)
+    except YAMLError:
+        values = None
+    return values if isinstance(values, dict) else {}
+
+
+def flatten_sections(sections: Mapping[str, Any] | None) -> dict[str, object]:
+    """Flatten params as YAML gives them, which may be those of an earlier schema."""
+    try:
+        return flatten(Params.model_validate(sections))
+    except ValidationError:
+        return {
+            f"{section}.{key}": value
+            for section, values in (sections or {}).items()
+            if isinstance(values, dict)
+            for key, value in values.items()
+        }
+
+
+def _branch_of_workspace(commit: str) -> str:
+    """Return the branch that an experiment in a temporary folder began on: there is none there."""
+    here = git("-C", str(ROOT), "branch", "--show-current")
+    contain = git("-C", str(ROOT), "branch", "--format=%(refname:short)", "--contains", commit)
+    branches = contain.splitlines()
+    return here if here in branches else "".join(branches[:1])

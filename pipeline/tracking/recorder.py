@@ -1,0 +1,66 @@
+"""Write the run of a training: a process of its own, told by `TrainingRun` what to write.
+
+So MLflow is imported while TensorFlow is, on another core; a store that hangs can be left behind;
+and the run of a training that is killed is ended, since its pipe closes.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pipeline import files
+from pipeline.errors import PipelineError
+from pipeline.paths import MODEL
+from pipeline.tracking import deadline, runs, store
+from pipeline.tracking.origin import Origin
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def record(lines: Iterable[str]) -> None:
+    """Write what each line says, as JSON: first what the run begins with, last how it ends."""
+    messages = map(json.loads, lines)
+    beginning = next(messages)
+    origin = Origin(**beginning.pop("origin"))
+    client, experiment = store.open_store()
+    run = runs.begin(client, experiment, origin=origin, **beginning)
+    ending: dict[str, Any] = {"status": "KILLED"}  # if nothing else comes
+    for message in messages:
+        if "status" in message:
+            ending = message
+        else:
+            runs.log_metrics(client, run, **message)
+    if ending["status"] == "FINISHED":
+        _keep(client, experiment, run)
+    else:
+        runs.end(client, run, **ending)
+
+
+def _keep(client: "MlflowClient", experiment: str, run: str) -> None:
+    """End a run whose training is done, or remove it if there is one of the same result."""
+    model_md5 = files.md5(MODEL)
+    training = client.get_run(run).data.tags[runs.TRAINING_TAG]
+    same = {runs.TRAINING_TAG: training, runs.MODEL_TAG: model_md5}
+    known = runs.find(client, experiment, same)
+    complete = [other for other in known if runs.STATE_TAG in other.data.tags]
+    client.set_tag(run, runs.MODEL_TAG, model_md5)
+    runs.end(client, run, "FINISHED")
+    if complete:
+        client.delete_run(run)
+        print(runs.describe("reproduced", complete[0]), flush=True)
+
+
+def main() -> None:
+    """Write what comes in; say in one line why that cannot be done, and leave training alone."""
+    try:
+        with store.plain_errors():
+            record(sys.stdin)
+    except PipelineError as error:
+        deadline.warn(error)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""What every run begins and ends with, and how runs are found again."""
+
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import psutil
+
+from pipeline.tracking.origin import Origin
+from pipeline.tracking.processes import identify_process, is_running
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+STATE_TAG = "state"  # its id, on the one complete run that each state has
+TRAINING_TAG = "training"  # the id of what the training was given
+MODEL_TAG = "model_md5"
+INCOMPLETE_TAG, NOT_EVALUATED = "incomplete", "not evaluated"
+UNCOMMITTED_TAG = "uncommitted"
+HOST_TAG, PROCESS_TAG = "host", "process"
+METRICS_PER_CALL = 1000  # a limit of MLflow
+
+
+def begin(
+    client: "MlflowClient",
+    experiment: str,
+    params: Mapping[str, object],
+    origin: Origin,
+    tags: Mapping[str, str],
+) -> str:
+    """Create a run, which is incomplete until it is published, and return its id.
+
+    Its time is that of its commit, if it has one.
+    """
+    from mlflow.entities import Param
+
+    common = {
+        INCOMPLETE_TAG: NOT_EVALUATED,
+        "mlflow.source.name": "dvc repro",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": origin.user,
+    }
+    start = 1000 * origin.seconds if origin.seconds else None
+    run: str = client.create_run(experiment, start, common | dict(tags)).info.run_id
+    client.log_batch(run, params=[Param(key, str(value)) for key, value in params.items()])
+    set_origin(client, run, origin, origin.name)
+    return run
+
+
+def set_origin(client: "MlflowClient", run: str, origin: Origin, name: str) -> None:
+    """Name a run, and tag it with where its state comes from."""
+    from mlflow.entities import RunTag
+
+    tags = {
+        "mlflow.source.git.commit": origin.commit,
+        "mlflow.source.git.branch": origin.branch,
+        UNCOMMITTED_TAG: str(origin.uncommitted).lower(),
+        "dvc_experiment": origin.experiment,
+    }
+    client.update_run(run, name=name)
+    client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items() if value])
+
+
+def log_metrics(
+    client: "MlflowClient",
+    run: str,
+    metrics: Mapping[str, float],
+    step: int = 0,
+    seconds: float | None = None,
+) -> None:
+    """Log metrics that were taken at a time in seconds since 1970, or now."""
+    log(client, run, [metric(name, value, step, seconds) for name, value in metrics.items()])
+
+
+def metric(
+    name: str, value: float, step: int, seconds: float | None, model_id: str | None = None
+) -> "Metric":
+    """Return a metric of a run and, where there is one, of a model."""
+    from mlflow.entities import Metric
+
+    time_ms = round(1000 * (time.time() if seconds is None else seconds))
+    return Metric(name, value, time_ms, step, model_id=model_id)
+
+
+def log(client: "MlflowClient", run: str, metrics: "Sequence[Metric]") -> None:
+    """Log any number of metrics."""
+    for first in range(0, len(metrics), METRICS_PER_CALL):
+        client.log_batch(run, metrics=metrics[first : first + METRICS_PER_CALL])
+
+
+def end(client: "MlflowClient", run: str, status: str, error: str = "") -> None:
+    """End a run as FINISHED, KILLED or, with the error as a tag, as FAILED."""
+    if error:
+        client.set_tag(run, "error", error)
+    client.set_terminated(run, status)
+
+
+def find(
+    client: "MlflowClient", experiment: str, tags: Mapping[str, str], also: str = ""
+) -> "list[Run]":
+    """Return the runs with these tags for which the filter `also` holds, the newest first."""
+    wanted = [f"tags.`{key}` = '{value}'" for key, value in tags.items()] + [also] * bool(also)
+    return list(client.search_runs([experiment], " and ".join(wanted)))
+
+
+def host_tag() -> dict[str, str]:
+    """Return the tag of runs that are written on this machine."""
+    return {HOST_TAG: platform.node()}
+
+
+def process_tags() -> dict[str, str]:
+    """Return the tags of a run that lives with this process."""
+    return {**host_tag(), PROCESS_TAG: identify_process(psutil.Process())}
+
+
+def is_abandoned(run: "Run") -> bool:
+    """Tell whether a run is still open, but was written by a process of this machine that ended."""
+    tags = run.data.tags
+    if run.info.status != "RUNNING" or tags.get(HOST_TAG) != platform.node():
+        return False
+    return not is_running(tags[PROCESS_TAG])
+
+
+def describe(done: str, run: "Run") -> str:
+    """Say in a line what was done with a run."""
+    return f"MLflow: {done} run {run.info.run_name} ({run.info.run_id})"

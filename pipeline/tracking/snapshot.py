@@ -1,0 +1,64 @@
+"""One state of the pipeline, as the working tree or a commit has it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import files, state
+from pipeline.params import Params, flatten
+from pipeline.paths import MODEL
+from pipeline.splits import array_paths
+from pipeline.tracking.origin import Origin, present_origin
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One state of the pipeline, and where its files are.
+
+    Attributes:
+        params: by their dotted names.
+        digests: MD5 of each of `state.STATE_FILES`.
+        folder: that `metrics/` is in.
+        model: the model's file; None where it is not to be had.
+        test_images: their file; None where it is not to be had.
+        origin: where the state comes from.
+    """
+
+    params: Mapping[str, object]
+    digests: Mapping[Path, str]
+    folder: Path
+    model: Path | None
+    test_images: Path | None
+    origin: Origin
+
+    @property
+    def is_present(self) -> bool:
+        """Whether it lies in the working tree."""
+        return self.folder == Path()
+
+    @property
+    def state_id(self) -> str:
+        """The id of the state."""
+        return state.combine(self.params, self.digests)
+
+    @property
+    def training_id(self) -> str:
+        """The id of what its training was given."""
+        given = {path: self.digests[path] for path in state.TRAINING_FILES}
+        return state.combine(self.params, given)
+
+
+def present_snapshot(params: Params) -> Snapshot:
+    """Return the state that lies in the working tree.
+
+    Raises:
+        DataError: a file of it cannot be read.
+    """
+    return Snapshot(
+        params=flatten(params),
+        digests={path: files.md5(path) for path in state.STATE_FILES},
+        folder=Path(),
+        model=MODEL,
+        test_images=array_paths("test")[0],
+        origin=present_origin(params),
+    )
