@@ -35,9 +35,9 @@ def main() -> None:
 
 def _publish_in_time(params: Params) -> None:
     """Publish under DVC, where MLflow must neither fail nor delay the pipeline."""
-    limit = deadline.remaining()
-    if not limit:
+    if not deadline.remaining():
         return  # training has said why
+    store.import_mlflow()  # not to be taken for a slow store where the machine is busy
     faults: list[PipelineError] = []
 
     def work() -> None:
@@ -46,7 +46,7 @@ def _publish_in_time(params: Params) -> None:
         except PipelineError as error:
             faults.append(error)
 
-    start = time.monotonic()
+    start, limit = time.monotonic(), deadline.remaining()
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(limit)

@@ -1,6 +1,5 @@
 """What stands in MLflow after the real pipeline has run."""
 
-import hashlib
 import json
 import time
 from pathlib import Path
@@ -13,17 +12,7 @@ from mlflow.entities import Run
 from ruamel.yaml import YAML
 
 from tests.conftest import Clone
-
-
-def runs_of(clone: Clone) -> list[Run]:
-    client = mlflow.MlflowClient(f"sqlite:///{clone.path}/mlflow.db")
-    experiment = client.get_experiment_by_name("pipeline")
-    assert experiment is not None
-    return list(client.search_runs([experiment.experiment_id]))
-
-
-def md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes()).hexdigest()
+from tests.mlflow_store import md5, runs_of
 
 
 @pytest.fixture
@@ -81,9 +70,7 @@ def test_run_has_figures_metrics_files_and_data_sets(reproduced: Clone, only_run
     }
     prepared = reproduced.path / "data/prepared"
     assert digests == {
-        (f"mnist-{name}", context): hashlib.md5(
-            (prepared / f"{name}_images.npy").read_bytes()
-        ).hexdigest()
+        (f"mnist-{name}", context): md5(prepared / f"{name}_images.npy")
         for name, context in {"train": "training", "val": "validation", "test": "test"}.items()
     }
 
@@ -93,8 +80,7 @@ def test_run_is_tagged_with_commit_and_model(reproduced: Clone, only_run: Run) -
     tags = only_run.data.tags
     assert tags["mlflow.source.git.commit"] == start
     assert tags["mlflow.source.git.branch"] == "main"
-    model = (reproduced.path / "models/model.keras").read_bytes()
-    assert tags["model_md5"] == hashlib.md5(model).hexdigest()
+    assert tags["model_md5"] == md5(reproduced.path / "models/model.keras")
 
 
 def test_logged_model_is_dvcs_file_and_loads(
@@ -140,23 +126,6 @@ def test_metrics_appear_while_training(clone: Clone) -> None:
         training.terminate()
         training.communicate(timeout=60)
     assert sorted(run.info.status for run in runs_of(clone)) == ["FINISHED", "KILLED"]
-
-
-def test_forced_reproduction_leaves_one_run(clone: Clone) -> None:
-    output = clone.run("dvc", "repro", "--force").stdout
-    assert "MLflow: reproduced run" in output
-    assert len(runs_of(clone)) == 1
-
-
-def test_evaluation_alone_makes_a_complete_run(clone: Clone) -> None:
-    clone.edit_params({"evaluate.confidence": 0.99})
-    output = clone.run("dvc", "repro").stdout
-    assert "> python -m pipeline.train" not in output
-    newest, first = runs_of(clone)
-    assert newest.data.params["evaluate.confidence"] == "0.99"
-    for name in ("val_loss", "test_accuracy"):
-        assert newest.data.metrics[name] == pytest.approx(first.data.metrics[name], abs=1e-6)
-    assert newest.info.status == "FINISHED"
 
 
 def test_store_that_cannot_be_reached_costs_warnings_only(clone: Clone) -> None:

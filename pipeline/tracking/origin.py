@@ -59,7 +59,7 @@ def present_origin(params: Params) -> Origin:
     commit, seconds = [*git("log", "-1", "--format=%H %ct").split(), "", ""][:2]
     return Origin(
         commit=commit,
-        branch=git("branch", "--show-current") or _branch_of_workspace(commit),
+        branch=git("branch", "--show-current") or _branch_with(commit),
         uncommitted=uncommitted,
         experiment=os.environ.get("DVC_EXP_NAME", ""),
         changes=describe_changes(flatten(params), params_at("HEAD" if uncommitted else "HEAD~")),
@@ -101,9 +101,17 @@ def flatten_sections(sections: Mapping[str, Any] | None) -> dict[str, object]:
         }
 
 
-def _branch_of_workspace(commit: str) -> str:
-    """Return the branch that an experiment in a temporary folder began on: there is none there."""
-    here = git("-C", str(ROOT), "branch", "--show-current")
-    contain = git("-C", str(ROOT), "branch", "--format=%(refname:short)", "--contains", commit)
-    branches = contain.splitlines()
-    return here if here in branches else "".join(branches[:1])
+def _branch_with(commit: str) -> str:
+    """Return a branch that ends with a commit, or has it: DVC runs experiments on no branch."""
+    for where in ("--points-at", "--contains"):
+        refs = git(
+            "-C",
+            str(ROOT),
+            "for-each-ref",
+            "--format=%(refname:short)",
+            f"{where}={commit}",
+            "refs/heads",
+        )
+        if refs:
+            return refs.splitlines()[0]
+    return ""

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError
@@ -40,18 +41,28 @@ def database() -> Path | None:
     return Path(path) if path.startswith("/") else None
 
 
+def import_mlflow() -> ModuleType:
+    """Import MLflow, which takes about 2 s, with all that the store needs, and keep it quiet."""
+    os.environ.pop("MLFLOW_RUN_ID", None)  # else all states would share that run
+    import mlflow
+    import mlflow.models
+
+    if database():
+        import mlflow.store.tracking.sqlalchemy_store
+
+    # What fails is raised, too, and said in one line; MLflow would log a traceback before.
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return mlflow
+
+
 def open_store() -> tuple["MlflowClient", str]:
     """Return a client of the store and the id of the experiment; what there is not, is made.
 
     Raises:
         PipelineError: the experiment is deleted, or there is none with this id.
     """
-    os.environ.pop("MLFLOW_RUN_ID", None)  # else all states would share that run
-    import mlflow
-
-    # What fails is raised, too, and said in one line; MLflow would log a traceback before.
-    logging.getLogger("mlflow").setLevel(logging.CRITICAL)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    mlflow = import_mlflow()
     prepare_database()
     mlflow.set_tracking_uri(tracking_uri())
     client = mlflow.MlflowClient()

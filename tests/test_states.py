@@ -1,0 +1,185 @@
+"""Each state of the pipeline has one complete run in MLflow, however it came about."""
+
+import time
+
+import pytest
+from mlflow.entities import Run
+
+from tests.conftest import Clone
+from tests.mlflow_store import (
+    EPOCH_METRICS,
+    artifacts_of,
+    epochs_of,
+    model_of,
+    run_named,
+    runs_of,
+    state_of,
+)
+
+
+def assert_complete(clone: Clone, run: Run) -> None:
+    assert run.info.status == "FINISHED"
+    assert "incomplete" not in run.data.tags
+    assert run.data.metrics["test_accuracy"] > 0
+    for name in EPOCH_METRICS:
+        assert list(epochs_of(clone, run, name)) == [1, 2]
+    assert run.inputs
+    assert len(run.inputs.dataset_inputs) == 3
+    assert model_of(run)
+
+
+def test_nothing_to_do_adds_nothing(clone: Clone) -> None:
+    before = [run.to_dictionary() for run in runs_of(clone)]
+    clone.run("dvc", "repro")
+    assert [run.to_dictionary() for run in runs_of(clone)] == before
+
+
+def test_going_back_to_earlier_params_adds_nothing(clone: Clone) -> None:
+    clone.edit_params({"evaluate.confidence": 0.9})
+    clone.run("dvc", "repro")
+    assert len(runs_of(clone)) == 2
+    clone.run("git", "checkout", "params.yaml")
+    output = clone.run("dvc", "repro").stdout
+    assert "> python" not in output
+    assert len(runs_of(clone)) == 2
+    assert state_of(clone) in {run.data.tags["state"] for run in runs_of(clone)}
+
+
+def test_forced_reproduction_leaves_the_one_run(clone: Clone) -> None:
+    (before,) = runs_of(clone)
+    output = clone.run("dvc", "repro", "--force").stdout
+    assert f"MLflow: reproduced run {before.info.run_name}" in output
+    (after,) = runs_of(clone)
+    assert after.info.run_id == before.info.run_id
+
+
+def test_code_that_changes_no_output_leaves_the_one_run(clone: Clone) -> None:
+    (before,) = runs_of(clone)
+    with (clone.path / "pipeline/train.py").open("a") as file:
+        file.write("# a comment\n")
+    output = clone.run("dvc", "repro").stdout
+    assert "> python -m pipeline.train" in output
+    assert "> python -m pipeline.plot" not in output
+    assert f"MLflow: reproduced run {before.info.run_name}" in output
+    (after,) = runs_of(clone)
+    assert after.info.run_id == before.info.run_id
+
+
+def test_param_that_changes_no_output_is_a_state(clone: Clone) -> None:
+    (before,) = runs_of(clone)
+    clone.edit_params({"train.early_stopping_patience": 100})
+    clone.run("dvc", "repro")
+    after = run_named(clone, "early_stopping_patience=100")
+    assert len(runs_of(clone)) == 2
+    assert_complete(clone, after)
+    assert after.data.tags["state"] == state_of(clone)
+    assert after.data.metrics["training_seconds"] > 0
+    assert model_of(after) == model_of(before)
+
+
+def test_evaluation_alone_makes_a_complete_run_with_the_same_model(clone: Clone) -> None:
+    (before,) = runs_of(clone)
+    clone.edit_params({"evaluate.confidence": 0.99})
+    output = clone.run("dvc", "repro").stdout
+    assert "> python -m pipeline.train" not in output
+    after = run_named(clone, "confidence=0.99")
+    assert len(runs_of(clone)) == 2
+    assert_complete(clone, after)
+    for name in EPOCH_METRICS:
+        assert epochs_of(clone, after, name) == epochs_of(clone, before, name)
+    assert model_of(after) == model_of(before)
+    assert after.data.metrics["test_accuracy_low"] < before.data.metrics["test_accuracy_low"]
+
+
+def test_publishing_does_not_load_tensorflow(clone: Clone) -> None:
+    for name in ("mlflow.db", "mlartifacts"):
+        clone.run("rm", "-r", name)
+    output = clone.run("python", "-X", "importtime", "-m", "pipeline.publish").stdout
+    assert "MLflow: created run" in output
+    modules = {line.rpartition("|")[2].strip() for line in output.splitlines()}
+    assert "mlflow" in modules
+    assert not modules & {"tensorflow", "keras"}
+
+
+def test_restyled_figure_updates_the_run(clone: Clone) -> None:
+    style = clone.path / "pipeline/figure_style.py"
+    text = style.read_text()
+    changed = text.replace("DPI = ", "DPI = 20 + ")
+    assert changed != text
+    style.write_text(changed)
+    (before,) = runs_of(clone)
+    clone.run("dvc", "repro")
+    (after,) = runs_of(clone)
+    assert after.info.run_id == before.info.run_id
+    restyled = (clone.path / "metrics/figures/loss.png").read_bytes()
+    assert artifacts_of(after)["figures/loss.png"] == restyled
+
+
+def test_uncommitted_state_is_tagged_until_it_is_committed(clone: Clone) -> None:
+    head = clone.run("git", "rev-parse", "HEAD").stdout.strip()
+    clone.edit_params({"evaluate.confidence": 0.9})
+    clone.run("dvc", "repro")
+    before = run_named(clone, "confidence=0.9")
+    assert before.data.tags["uncommitted"] == "true"
+    assert before.data.tags["mlflow.source.git.commit"] == head
+    clone.commit("Lower the confidence")
+    clone.run("python", "-m", "pipeline.publish")
+    after = run_named(clone, "confidence=0.9")
+    assert after.info.run_id == before.info.run_id
+    assert len(runs_of(clone)) == 2
+    assert after.data.tags["uncommitted"] == "false"
+    committed = clone.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert after.data.tags["mlflow.source.git.commit"] == committed
+    assert after.data.tags["mlflow.source.git.branch"] == "main"
+
+
+def test_name_without_changed_params_is_the_commit(clone: Clone) -> None:
+    short = clone.run("git", "rev-parse", "HEAD").stdout[:7]
+    (run,) = runs_of(clone)
+    assert run.info.run_name.endswith("+")  # reproduced, and not yet committed
+    clone.run("python", "-m", "pipeline.publish")
+    assert [run.info.run_name for run in runs_of(clone)] == [f"main {short}"]
+
+
+def test_experiments_have_one_run_each_of_their_name(clone: Clone) -> None:
+    clone.run("dvc", "exp", "run", "--name", "here", "--set-param", "evaluate.confidence=0.9")
+    clone.run("dvc", "exp", "run", "--temp", "--name", "apart", "-S", "evaluate.confidence=0.8")
+    for name in ("here", "apart"):
+        run = run_named(clone, name)
+        assert_complete(clone, run)
+        assert run.data.tags["dvc_experiment"] == name
+        assert run.data.tags["mlflow.source.git.branch"] == "main"
+        assert run.data.tags["uncommitted"] == "true"
+    assert len(runs_of(clone)) == 3
+
+    clone.run("dvc", "exp", "apply", "apart")
+    clone.run("dvc", "repro")
+    clone.commit("Take the experiment")
+    clone.run("dvc", "exp", "branch", "here", "here-branch")
+    clone.run("python", "-m", "pipeline.publish", "--all-commits")
+    assert len(runs_of(clone)) == 3
+    taken = run_named(clone, "apart").data.tags
+    assert taken["mlflow.source.git.commit"] == clone.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert taken["uncommitted"] == "false"
+    assert run_named(clone, "here").data.tags["mlflow.source.git.branch"] == "here-branch"
+
+
+def test_queued_experiments_share_the_creation_of_the_store(clone: Clone) -> None:
+    for name in ("mlflow.db", "mlartifacts"):
+        clone.run("rm", "-r", name)
+    for seed in (1, 2):
+        clone.run(
+            "dvc", "exp", "run", "--queue", "--name", f"seed-{seed}", "-S", f"train.seed={seed}"
+        )
+    clone.run("dvc", "queue", "start", "--jobs", "2")
+    deadline = time.monotonic() + 180
+    while any(
+        word in (status := clone.run("dvc", "queue", "status").stdout)
+        for word in ("Queued", "Running")
+    ):
+        if time.monotonic() > deadline:
+            pytest.fail(status)
+        time.sleep(1)
+    assert sorted(run.info.run_name for run in runs_of(clone)) == ["seed-1", "seed-2"], status
+    for run in runs_of(clone):
+        assert_complete(clone, run)
