@@ -1,0 +1,126 @@
+"""Where the runs go: MLflow's variables, and what becomes of a store that is moved."""
+
+import shutil
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from pipeline.tracking import store
+from tests.conftest import Clone
+from tests.mlflow_store import artifacts_of, model_folder, run_named, runs_of
+
+PUBLISH = ("python", "-m", "pipeline.publish")
+
+
+def names_in(uri: str, experiment: str) -> list[str]:
+    client = mlflow.MlflowClient(uri)
+    found = client.get_experiment_by_name(experiment)
+    return [run.info.run_name for run in client.search_runs([found.experiment_id])] if found else []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("", "sqlite:///{root}/mlflow.db"),
+        ("sqlite:///runs.db", "sqlite:///{root}/runs.db"),
+        ("sqlite:///stores/runs.db", "sqlite:///{root}/stores/runs.db"),
+        ("sqlite:////elsewhere/runs.db", "sqlite:////elsewhere/runs.db"),
+        (
+            "sqlite:///file:/a/runs.db?mode=ro&uri=true",
+            "sqlite:///file:/a/runs.db?mode=ro&uri=true",
+        ),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("postgresql://me@127.0.0.1/runs", "postgresql://me@127.0.0.1/runs"),
+    ],
+)
+def test_relative_databases_are_at_the_root(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, expected: str
+) -> None:
+    monkeypatch.setattr(store, "ROOT", tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    assert store.tracking_uri() == expected.format(root=tmp_path)
+
+
+def test_relative_database_is_that_of_the_root_in_a_temporary_folder_too(clone: Clone) -> None:
+    clone.run(
+        *("dvc", "exp", "run", "--temp", "--name", "apart", "-S", "evaluate.confidence=0.8"),
+        MLFLOW_TRACKING_URI="sqlite:///runs.db",
+    )
+    assert names_in(f"sqlite:///{clone.path}/runs.db", "pipeline") == ["apart"]
+    assert len(runs_of(clone)) == 1
+
+
+def test_variables_of_mlflow_are_respected_but_the_run_id(clone: Clone) -> None:
+    (before,) = runs_of(clone)
+    clone.run(*PUBLISH, MLFLOW_EXPERIMENT_NAME="another", MLFLOW_RUN_ID=before.info.run_id)
+    (run,) = runs_of(clone, "another")
+    assert run.info.run_id != before.info.run_id
+    (unchanged,) = runs_of(clone)
+    assert unchanged.data.to_dictionary() == before.data.to_dictionary()
+
+    elsewhere = f"sqlite:///{clone.path.parent}/elsewhere.db"
+    client = mlflow.MlflowClient(elsewhere)
+    identifier = client.create_experiment("made before", str(clone.path.parent / "artifacts"))
+    clone.run(*PUBLISH, MLFLOW_TRACKING_URI=elsewhere, MLFLOW_EXPERIMENT_ID=identifier)
+    (run,) = client.search_runs([identifier])
+    assert "figures/loss.png" in artifacts_of(run)
+    assert (clone.path.parent / "artifacts").is_dir()
+
+
+def test_deleted_experiment_is_said_with_what_to_do(clone: Clone) -> None:
+    client = mlflow.MlflowClient(f"sqlite:///{clone.path}/mlflow.db")
+    experiment = client.get_experiment_by_name("pipeline")
+    assert experiment
+    client.delete_experiment(experiment.experiment_id)
+    result = clone.run(*PUBLISH, check=False)
+    assert result.returncode == 1
+    restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
+    assert result.stdout.count("\n") == 1
+    assert f"`{restore}`" in result.stdout
+    clone.run(*restore.split(), MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
+    assert "MLflow: refreshed run" in clone.run(*PUBLISH).stdout
+
+
+def test_tracking_can_be_turned_off(clone: Clone) -> None:
+    for path in (clone.path / "mlflow.db", clone.path / "mlartifacts"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    before = clone.read()
+    output = clone.run("dvc", "repro", "--force", PIPELINE_MLFLOW="off").stdout
+    assert "MLflow is off" in output
+    assert clone.read() == before
+    assert not (clone.path / "mlflow.db").exists()
+
+
+def test_moved_repository_takes_its_store_along(clone: Clone) -> None:
+    (before,) = runs_of(clone)
+    artifacts = artifacts_of(before)
+    moved = Clone(clone.path.rename(clone.path.parent / "with space & ü"))
+    assert "MLflow: refreshed run" in moved.run(*PUBLISH).stdout
+    (after,) = runs_of(moved)
+    assert after.info.run_id == before.info.run_id
+    assert artifacts_of(after) == artifacts
+    uri = f"sqlite:///{moved.path}/mlflow.db"
+    folder = moved.path.parent / "downloaded"
+    folder.mkdir()
+    client = mlflow.MlflowClient(uri)
+    loss = client.download_artifacts(after.info.run_id, "figures/loss.png", str(folder))
+    assert Path(loss).read_bytes() == artifacts["figures/loss.png"]
+    assert model_folder(moved, after).is_relative_to(moved.path)
+    assert (model_folder(moved, after) / "data/model.keras").exists()
+
+    moved.edit_params({"evaluate.confidence": 0.8})
+    moved.run("dvc", "repro")
+    assert artifacts_of(run_named(moved, "confidence=0.8")).keys() == artifacts.keys()
+    assert not clone.path.exists()
+
+
+def test_copy_of_a_repository_leaves_the_store_of_the_original_alone(
+    reproduced: Clone, clone: Clone
+) -> None:
+    clone.edit_params({"evaluate.confidence": 0.8})
+    clone.run("dvc", "repro")
+    (original,) = runs_of(reproduced)
+    assert str(clone.path) not in original.info.artifact_uri
+    for run in runs_of(clone):
+        assert run.info.artifact_uri.startswith(clone.path.as_uri())
