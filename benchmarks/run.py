@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import measures
+from benchmarks import measures, tracking
 from benchmarks.bench import SMALL, Bench
 from benchmarks.clone import ROOT, Clone
 from benchmarks.table import table, table_of_targets
@@ -23,7 +23,9 @@ MEASURES: dict[str, tuple[str, Measure]] = {
     "pairs": ("Pipeline and plain script", measures.measure_pairs),
     "scenarios": ("Little to do", measures.measure_scenarios),
     "stages": ("Each stage by itself", measures.measure_stages),
+    "tracking": ("What MLflow costs", tracking.measure_tracking),
     "bytes": ("Same bytes", measures.compare_bytes),
+    "history": ("A lost MLflow store", tracking.measure_history),
 }
 EXPERIMENTS: dict[str, tuple[str, Measure]] = {
     "stall": ("What Keras on arrays waits for", measures.measure_stall),

@@ -34,7 +34,9 @@ def main() -> None:
         seconds = time.perf_counter() - start
         network.write_model(MODEL, model)
         files.write_text(HISTORY, history.to_csv(index=False, float_format="%.6f"))
-        run.log_facts(measure_run(seconds, len(train.labels) * len(history)))
+        facts = measure_run(seconds, len(train.labels) * len(history))
+        run.log_facts(facts)
+        print(f"Trained for {seconds:.1f} s, {facts['images_per_second']:,.0f} images/s")
 
 
 if __name__ == "__main__":
