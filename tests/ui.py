@@ -1,6 +1,7 @@
 """The MLflow UI as `make ui` serves it, and the browser that looks at it."""
 
 import os
+import re
 import shutil
 import socket
 import sys
@@ -32,9 +33,10 @@ BROWSER_OPTIONS = [
 
 @dataclass
 class Ui:
-    """A running `make ui`: its address, and its processes."""
+    """A running `make ui`: its address, the link that it printed to the runs, its processes."""
 
     url: str
+    runs: str
     processes: list[psutil.Process]
 
 
@@ -68,7 +70,9 @@ def serve_ui(clone: Clone) -> Iterator[Ui]:
             assert server.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
-        yield Ui(f"http://127.0.0.1:{port}/", [process, *process.children(recursive=True)])
+        url = f"http://127.0.0.1:{port}/"
+        (runs,) = re.findall(r"^Runs: (.*)", log.read_text(), re.MULTILINE)
+        yield Ui(url, runs, [process, *process.children(recursive=True)])
     finally:
         for one in [*process.children(recursive=True), process]:
             with suppress(psutil.NoSuchProcess):
