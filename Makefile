@@ -38,6 +38,7 @@ ui: venv  ## open the MLflow UI on 127.0.0.1, port 5000 or PORT
 	@case "$$MLFLOW_TRACKING_URI" in \
 	    http*) echo "MLFLOW_TRACKING_URI is a server: open $$MLFLOW_TRACKING_URI" >&2; exit 1 ;; \
 	esac; \
+	.venv/bin/python -m pipeline.tracking.view http://127.0.0.1:$(PORT) && \
 	MLFLOW_DISABLE_TELEMETRY=true $(IN_VENV) mlflow server \
 	    --host 127.0.0.1 --port $(PORT) --workers 1 \
 	    --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" \

@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import shutil
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -11,13 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Clone
+from tests.ui import BROWSER_OPTIONS, find_browser
 
-BROWSERS = [
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-]
 PLOTS = {
     "Loss by epoch",
     "Accuracy by epoch",
@@ -97,18 +91,12 @@ def test_plots_show_curves_confusion_matrix_and_figures(experiment: Clone) -> No
 def test_plots_page_is_drawn_by_a_browser_without_network(
     reproduced: Clone, tmp_path: Path
 ) -> None:
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None and "CI" not in os.environ:
-        pytest.skip("no Chromium and no Chrome is installed")
-    assert browser
     template, page = tmp_path / "page.html", tmp_path / "page"
     reproduced.run("python", "-m", "pipeline.plots_page", str(template))
     reproduced.run("dvc", "plots", "show", "--html-template", str(template), "--out", str(page))
     dom = reproduced.run(
-        browser,
-        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-        *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-        *("--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"),
+        find_browser(),
+        *("--headless", *BROWSER_OPTIONS),
         f"--user-data-dir={tmp_path / 'profile'}",
         "--virtual-time-budget=10000",
         "--dump-dom",

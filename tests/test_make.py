@@ -1,17 +1,14 @@
 """The targets of the Makefile, without installing anything: a set-up takes minutes."""
 
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.conftest import Clone
+from tests.ui import serve_ui, use_this_environment
 
 TARGETS = ["help", "repro", "test", "lint", "bench", "ui", "publish", "lock"]
 # Stands in for Python: makes a virtual environment of itself, and notes what it is asked to do.
@@ -88,10 +85,6 @@ def test_environment_has_no_conflicting_packages() -> None:
     subprocess.run([sys.executable, "-m", "pip", "check"], check=True)
 
 
-def use_this_environment(clone: Clone) -> None:
-    (clone.path / ".venv").symlink_to(sys.prefix, target_is_directory=True)
-
-
 def test_repro_says_what_it_got_and_what_comes_next(clone: Clone) -> None:
     use_this_environment(clone)
     output = clone.run("make", "-o", "venv", "repro").stdout
@@ -100,33 +93,12 @@ def test_repro_says_what_it_got_and_what_comes_next(clone: Clone) -> None:
     assert "make ui" in output
 
 
-def test_ui_shows_the_runs_on_loopback_only(clone: Clone) -> None:
-    use_this_environment(clone)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = clone.popen("make", "-o", "venv", "ui", f"PORT={port}")
-    process = psutil.Process(server.pid)
-    try:
-        deadline = time.monotonic() + 120
-        page = b""
-        while not page and server.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.5)
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
-                    page = answer.read()
-            except OSError:  # it does not listen yet
-                continue
-        assert b"MLflow" in page
-        processes = [process, *process.children(recursive=True)]
+def test_ui_listens_on_loopback_only(clone: Clone) -> None:
+    with serve_ui(clone) as ui:
         listening = {
             connection.laddr.ip
-            for one in processes
-            for connection in one.net_connections(kind="inet")
+            for process in ui.processes
+            for connection in process.net_connections(kind="inet")
             if connection.status == psutil.CONN_LISTEN
         }
         assert listening == {"127.0.0.1"}
-    finally:
-        for one in [*process.children(recursive=True), process]:
-            with suppress(psutil.NoSuchProcess):
-                one.terminate()
-        server.communicate(timeout=60)
