@@ -19,14 +19,14 @@ FIRST = {
     "train.epochs": 2,
     "train.learning_rate": 0.001,
     "model.dropout": 0.0,
-    "evaluate.confidence": 0.95,
+    "train.batch_size": 64,
 }
 # By the name that its run gets, what a state changes in them.
 CHANGES: dict[str, dict[str, object]] = {
     "epochs=3": {"train.epochs": 3},
     "learning_rate=0.01": {"train.learning_rate": 0.01},
     "dropout=0.3": {"model.dropout": 0.3},
-    "confidence=0.9": {"evaluate.confidence": 0.9},  # needs no training
+    "batch_size=32": {"train.batch_size": 32},
 }
 TIMEOUT_MS = 60_000
 

@@ -1,24 +1,19 @@
 """One complete run for each state, however it came about."""
 
-import csv
-import json
-from collections.abc import Collection, Iterator
-from io import StringIO
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeline import files, splits
+from pipeline import splits
 from pipeline.params import Params
-from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY, MODEL
+from pipeline.paths import MODEL
 from pipeline.tracking import runs, store
+from pipeline.tracking.content import add_missing
 from pipeline.tracking.history import committed_snapshots
-from pipeline.tracking.logged_model import attach_model
 from pipeline.tracking.snapshot import Snapshot, present_snapshot
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, Metric, Run
-
-CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
+    from mlflow.entities import Run
 
 
 def publish_present(params: Params) -> str:
@@ -28,12 +23,12 @@ def publish_present(params: Params) -> str:
         DataError: a file of the state cannot be read.
         PipelineError: the store does not take it.
     """
-    snapshot = present_snapshot(params)
     with store.plain_errors():
         client, experiment = store.open_store()
-        line = publish(client, experiment, snapshot)
-        _close_abandoned(client, experiment)
-    return line
+        try:
+            return publish(client, experiment, present_snapshot(params))
+        finally:
+            _close_abandoned(client, experiment)
 
 
 def publish_commits() -> Iterator[str]:
@@ -67,15 +62,16 @@ def publish(client: "MlflowClient", experiment: str, snapshot: Snapshot) -> str:
         Exception: whatever a store raises that does not take it.
     """
     known = runs.find(client, experiment, {runs.STATE_TAG: snapshot.state_id})
-    opened = _find_opened(client, experiment, snapshot)
-    if known or opened:
-        run, *repeated = [*known, *opened]
+    trained, abandoned = _find_opened(client, experiment, snapshot)
+    if known or trained or abandoned:
+        run, *repeated = [*known, *trained] or abandoned[:1]
         done = "completed" if not known else "reproduced" if repeated else "refreshed"
     else:
         tags = {runs.TRAINING_TAG: snapshot.training_id, **runs.process_tags()}
-        run_id = runs.begin(client, experiment, snapshot.params, snapshot.origin, tags)
+        origin = snapshot.origin
+        run_id = runs.begin(client, experiment, snapshot.params, origin, tags, origin.seconds)
         run, repeated, done = client.get_run(run_id), [], "created"
-    has_model = _add_missing(client, experiment, run, snapshot)
+    has_model = add_missing(client, experiment, run, snapshot)
     _settle(client, run, snapshot)
     for other in repeated:
         client.delete_run(other.info.run_id)
@@ -91,80 +87,18 @@ def _close_abandoned(client: "MlflowClient", experiment: str) -> None:
             client.set_terminated(run.info.run_id, "KILLED")
 
 
-def _find_opened(client: "MlflowClient", experiment: str, snapshot: Snapshot) -> "list[Run]":
-    """Return the incomplete runs of trainings that made this state, the best first.
+def _find_opened(
+    client: "MlflowClient", experiment: str, snapshot: Snapshot
+) -> "tuple[list[Run], list[Run]]":
+    """Return the incomplete runs of trainings that made this state, and those that may have.
 
-    A run may be all that was written before the store failed, while the training went on.
+    These are all that was written before the store failed while training went on, or was killed.
     """
     incomplete = {runs.TRAINING_TAG: snapshot.training_id, runs.INCOMPLETE_TAG: runs.NOT_EVALUATED}
-    model_md5 = snapshot.digests[MODEL]
     found = runs.find(client, experiment, incomplete)
-    trained = [run for run in found if run.data.tags.get(runs.MODEL_TAG) == model_md5]
-    return trained + [run for run in found if run not in trained and runs.is_abandoned(run)]
-
-
-def _add_missing(client: "MlflowClient", experiment: str, run: "Run", snapshot: Snapshot) -> bool:
-    """Add what the run lacks, and the present files; tell whether it has a model."""
-    run_id = run.info.run_id
-    models = run.outputs.model_outputs if run.outputs else []
-    model_id = models[0].model_id if models else attach_model(client, experiment, run_id, snapshot)
-    logged = {point.step for point in client.get_metric_history(run_id, "loss")}
-    seconds = snapshot.origin.seconds
-    metrics = _epoch_metrics(snapshot, seconds, logged)
-    if "test_accuracy" not in run.data.metrics:
-        metrics += _test_metrics(snapshot, seconds, model_id)
-    runs.log(client, run_id, metrics)
-    if not (run.inputs and run.inputs.dataset_inputs):
-        client.log_inputs(run_id, datasets=_dataset_inputs(snapshot))
-    if snapshot.is_present or runs.STATE_TAG not in run.data.tags:
-        client.log_artifacts(run_id, str(snapshot.folder / FIGURES), "figures")
-        for path in (DATASET, HISTORY, EVALUATION, ERRORS):
-            client.log_artifact(run_id, str(snapshot.folder / path), "metrics")
-    return model_id is not None
-
-
-def _epoch_metrics(
-    snapshot: Snapshot, seconds: float | None, logged: Collection[int]
-) -> "list[Metric]":
-    rows = files.read_text(
-        snapshot.folder / HISTORY, lambda text: [*csv.DictReader(StringIO(text))]
-    )
-    return [
-        runs.metric(name, float(value), int(row["epoch"]), seconds)
-        for row in rows
-        if int(row["epoch"]) not in logged
-        for name, value in row.items()
-        if name != "epoch"
-    ]
-
-
-def _test_metrics(
-    snapshot: Snapshot, seconds: float | None, model_id: str | None
-) -> "list[Metric]":
-    evaluation = files.read_text(snapshot.folder / EVALUATION, json.loads)
-    for name in ("recall", "precision"):
-        per_class = evaluation.pop(name)
-        evaluation |= {f"{name}.{label}": value for label, value in per_class.items()}
-    return [
-        runs.metric(f"test_{name}", value, 0, seconds, model_id)
-        for name, value in evaluation.items()
-    ]
-
-
-def _dataset_inputs(snapshot: Snapshot) -> "list[DatasetInput]":
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    inputs = []
-    for name in splits.NAMES:
-        images, _ = splits.array_paths(name)
-        dataset = Dataset(
-            name=f"{snapshot.params['prepare.dataset']}-{name}",
-            digest=snapshot.digests[images],  # what DVC calls the file by
-            source_type="local",
-            source=json.dumps({"uri": images.as_posix()}),
-        )
-        inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", CONTEXTS[name])]))
-    return inputs
+    md5 = snapshot.digests[MODEL]
+    trained = [run for run in found if run.data.tags.get(runs.MODEL_TAG) == md5]
+    return trained, [run for run in found if runs.is_abandoned(run)]
 
 
 def _settle(client: "MlflowClient", run: "Run", snapshot: Snapshot) -> None:
@@ -184,6 +118,13 @@ def _settle(client: "MlflowClient", run: "Run", snapshot: Snapshot) -> None:
         values[runs.STATE_TAG] = snapshot.state_id
         client.log_batch(run_id, tags=[RunTag(tag, value) for tag, value in values.items()])
     if run.info.status == "RUNNING":
-        client.set_terminated(run_id, "FINISHED", 1000 * origin.seconds if origin.seconds else None)
+        runs.end(client, run_id, "FINISHED", seconds=_end_of(run, snapshot))
     if runs.INCOMPLETE_TAG in client.get_run(run_id).data.tags:
         client.delete_tag(run_id, runs.INCOMPLETE_TAG)
+
+
+def _end_of(run: "Run", snapshot: Snapshot) -> float | None:
+    """Return when the training of a state ended, as far as it can be told."""
+    if snapshot.origin.seconds or not snapshot.model:
+        return snapshot.origin.seconds
+    return max(snapshot.model.stat().st_mtime, float(run.info.start_time) / 1000)

@@ -29,10 +29,11 @@ def begin(
     params: Mapping[str, object],
     origin: Origin,
     tags: Mapping[str, str],
+    seconds: float | None,
 ) -> str:
     """Create a run, which is incomplete until it is published, and return its id.
 
-    Its time is that of its commit, if it has one.
+    It started at a time in seconds since 1970, or now.
     """
     from mlflow.entities import Param
 
@@ -42,8 +43,7 @@ def begin(
         "mlflow.source.type": "LOCAL",
         "mlflow.user": origin.user,
     }
-    start = 1000 * origin.seconds if origin.seconds else None
-    run: str = client.create_run(experiment, start, common | dict(tags)).info.run_id
+    run: str = client.create_run(experiment, to_ms(seconds), common | dict(tags)).info.run_id
     client.log_batch(run, params=[Param(key, str(value)) for key, value in params.items()])
     set_origin(client, run, origin, origin.name)
     return run
@@ -80,8 +80,12 @@ def metric(
     """Return a metric of a run and, where there is one, of a model."""
     from mlflow.entities import Metric
 
-    time_ms = round(1000 * (time.time() if seconds is None else seconds))
-    return Metric(name, value, time_ms, step, model_id=model_id)
+    return Metric(name, value, to_ms(seconds), step, model_id=model_id)
+
+
+def to_ms(seconds: float | None) -> int:
+    """Return a time in seconds since 1970, or the present one, as MLflow counts."""
+    return round(1000 * (time.time() if seconds is None else seconds))
 
 
 def log(client: "MlflowClient", run: str, metrics: "Sequence[Metric]") -> None:
@@ -90,11 +94,20 @@ def log(client: "MlflowClient", run: str, metrics: "Sequence[Metric]") -> None:
         client.log_batch(run, metrics=metrics[first : first + METRICS_PER_CALL])
 
 
-def end(client: "MlflowClient", run: str, status: str, error: str = "") -> None:
-    """End a run as FINISHED, KILLED or, with the error as a tag, as FAILED."""
+def end(
+    client: "MlflowClient",
+    run: str,
+    status: str,
+    error: str = "",
+    seconds: float | None = None,
+) -> None:
+    """End a run as FINISHED, KILLED or, with the error as a tag, as FAILED.
+
+    It ended at a time in seconds since 1970, or now.
+    """
     if error:
         client.set_tag(run, "error", error)
-    client.set_terminated(run, status)
+    client.set_terminated(run, status, to_ms(seconds))
 
 
 def find(

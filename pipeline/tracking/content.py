@@ -1,0 +1,86 @@
+"""What a complete run holds, read from the files of its state."""
+
+import csv
+import json
+from collections.abc import Collection
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from pipeline import files, splits
+from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY
+from pipeline.tracking import runs
+from pipeline.tracking.logged_model import attach_model
+from pipeline.tracking.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput, Metric, Run
+
+CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def add_missing(client: "MlflowClient", experiment: str, run: "Run", snapshot: Snapshot) -> bool:
+    """Add what the run lacks, and the present files; tell whether it has a model."""
+    run_id = run.info.run_id
+    models = run.outputs.model_outputs if run.outputs else []
+    model_id = models[0].model_id if models else attach_model(client, experiment, run_id, snapshot)
+    logged = {point.step for point in client.get_metric_history(run_id, "loss")}
+    seconds = snapshot.origin.seconds
+    metrics = _epoch_metrics(snapshot, seconds, logged)
+    if "test_accuracy" not in run.data.metrics:
+        metrics += _test_metrics(snapshot, seconds, model_id)
+    runs.log(client, run_id, metrics)
+    if not (run.inputs and run.inputs.dataset_inputs):
+        client.log_inputs(run_id, datasets=_dataset_inputs(snapshot))
+    if snapshot.is_present or runs.STATE_TAG not in run.data.tags:
+        client.log_artifacts(run_id, str(snapshot.folder / FIGURES), "figures")
+        for path in (DATASET, HISTORY, EVALUATION, ERRORS):
+            client.log_artifact(run_id, str(snapshot.folder / path), "metrics")
+    return model_id is not None
+
+
+def _epoch_metrics(
+    snapshot: Snapshot, seconds: float | None, logged: Collection[int]
+) -> "list[Metric]":
+    rows = files.read_text(
+        snapshot.folder / HISTORY, lambda text: [*csv.DictReader(StringIO(text))]
+    )
+    return [
+        runs.metric(name, float(value), int(row["epoch"]), seconds)
+        for row in rows
+        if int(row["epoch"]) not in logged
+        for name, value in row.items()
+        if name != "epoch"
+    ]
+
+
+def _test_metrics(
+    snapshot: Snapshot, seconds: float | None, model_id: str | None
+) -> "list[Metric]":
+    evaluation = files.read_text(snapshot.folder / EVALUATION, json.loads)
+    for name in ("recall", "precision"):
+        per_class = evaluation.pop(name)
+        evaluation |= {f"{name}.{label}": value for label, value in per_class.items()}
+    return [
+        runs.metric(f"test_{name}", value, 0, seconds, model_id)
+        for name, value in evaluation.items()
+    ]
+
+
+def _dataset_inputs(snapshot: Snapshot) -> "list[DatasetInput]":
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    described = files.read_text(snapshot.folder / DATASET, json.loads)["splits"]
+    inputs = []
+    for split in described:
+        name = split.pop("split")
+        images, _ = splits.array_paths(name)
+        dataset = Dataset(
+            name=f"{snapshot.params['prepare.dataset']}-{name}",
+            digest=snapshot.digests[images],  # what DVC calls the file by
+            source_type="local",
+            source=json.dumps({"uri": images.as_posix()}),
+            profile=json.dumps(split),
+        )
+        inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", CONTEXTS[name])]))
+    return inputs
