@@ -59,7 +59,7 @@ def check_pixels(images: object, image_shape: tuple[int, ...]) -> npt.NDArray[np
     if images.size == 0:
         raise _refusal(f"there is no image; expected an array of shape {shape}")
     if images.dtype.kind not in "uif":
-        found = KINDS.get(images.dtype.kind, "something else")
+        found = KINDS.get(images.dtype.kind, "null or something else")
         raise _refusal(f"pixels must be numbers, got {found}")
     if images.shape[1:] != image_shape:
         raise _refusal(f"expected an array of shape {shape}, got {images.shape}")
