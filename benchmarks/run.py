@@ -24,6 +24,7 @@ MEASURES: dict[str, tuple[str, Measure]] = {
     "scenarios": ("Little to do", measures.measure_scenarios),
     "stages": ("Each stage by itself", measures.measure_stages),
     "bytes": ("Same bytes", measures.compare_bytes),
+    "serving": ("Serving", measures.measure_serving),
 }
 EXPERIMENTS: dict[str, tuple[str, Measure]] = {
     "stall": ("What Keras on arrays waits for", measures.measure_stall),
