@@ -1,7 +1,6 @@
 # Every daily command. All but `help` and `lock` first set up .venv from the hash-pinned lock, if
 # that is needed.
 PYTHON ?= python3
-PORT ?= 5000
 PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
 # Compiling is a step of its own, on all cores: PYTHONDONTWRITEBYTECODE leaves it to every start.
 COMPILE := .venv/bin/python -c 'import compileall; compileall.compile_dir(".venv/lib", quiet=2, workers=0)'
@@ -14,7 +13,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 ORIGIN := { pwd; $(PYTHON) -V; cat requirements.txt; }
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint lock bench ui publish venv venv-dev
+.PHONY: help repro test lint lock bench ui publish promote serve venv venv-dev
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,14 +37,20 @@ ui: venv  ## open the MLflow UI on 127.0.0.1, port 5000 or PORT
 	@case "$$MLFLOW_TRACKING_URI" in \
 	    http*) echo "MLFLOW_TRACKING_URI is a server: open $$MLFLOW_TRACKING_URI" >&2; exit 1 ;; \
 	esac; \
-	.venv/bin/python -m pipeline.tracking.view http://127.0.0.1:$(PORT) && \
+	.venv/bin/python -m pipeline.tracking.view http://127.0.0.1:$(or $(PORT),5000) && \
 	MLFLOW_DISABLE_TELEMETRY=true $(IN_VENV) mlflow server \
-	    --host 127.0.0.1 --port $(PORT) --workers 1 \
+	    --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1 \
 	    --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" \
 	    --default-artifact-root mlartifacts
 
 publish: venv  ## make MLflow agree with Git and DVC
 	@.venv/bin/python -m pipeline.publish
+
+promote: venv  ## make this state's model the champion, unless it is worse (LEVEL, default 0.05)
+	@.venv/bin/python -m pipeline.promote --level $(or $(LEVEL),0.05)
+
+serve: venv  ## answer requests with the champion on 127.0.0.1, port 8000 or PORT
+	@.venv/bin/python -m pipeline.serve --port $(or $(PORT),8000)
 
 lock:  ## renew the locks (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements.txt

@@ -173,3 +173,14 @@ def measure_stall(bench: Bench) -> str:
     run = bench.clone.run("python", "-m", "benchmarks.stall", *small, cwd=ROOT)
     report(run, "stall")
     return run.output.strip()
+
+
+def measure_serving(bench: Bench) -> str:
+    """Promote the state of the clone, and put load on its server; see `benchmarks.serving`."""
+    bench.run("dvc", "repro")
+    bench.clone.run("git", "add", "--all")
+    me = ("-c", "user.name=Benchmark", "-c", "user.email=benchmark@example.com")
+    bench.clone.run("git", *me, "commit", "--quiet", "--allow-empty", "--message", "Reproduce")
+    bench.run("python", "-m", "pipeline.promote")
+    seconds = "1" if bench.small else "20"
+    return bench.run("python", "-m", "benchmarks.serving", "--seconds", seconds).output.strip()

@@ -25,6 +25,7 @@ MEASURES: dict[str, tuple[str, Measure]] = {
     "stages": ("Each stage by itself", measures.measure_stages),
     "tracking": ("What MLflow costs", tracking.measure_tracking),
     "bytes": ("Same bytes", measures.compare_bytes),
+    "serving": ("Serving", measures.measure_serving),
     "history": ("A lost MLflow store", tracking.measure_history),
 }
 EXPERIMENTS: dict[str, tuple[str, Measure]] = {

@@ -65,9 +65,9 @@ def _log_model(
         model_id=model.model_id,
     )
     with tempfile.TemporaryDirectory() as parent:
-        folder = str(Path(parent, "model"))
+        folder = Path(parent, "model")
         keras_flavor.save_model(folder, mlflow_model, keras_file, _signature(keras_file), example)
-        client.log_model_artifacts(model.model_id, folder)
+        client.log_model_artifacts(model.model_id, str(folder))
     client.finalize_logged_model(model.model_id, "READY")
     model_id: str = model.model_id
     return model_id

@@ -1,0 +1,146 @@
+"""Make the model of the present state the champion, unless it is significantly worse."""
+
+import argparse
+import io
+import json
+
+import pandas as pd
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from pipeline import files, splits, stage, state
+from pipeline.errors import PipelineError
+from pipeline.git import git
+from pipeline.params import Params, load_params
+from pipeline.paths import ERRORS, EVALUATION
+from pipeline.review.paired import compare
+from pipeline.tracking import registry, store
+from pipeline.tracking.publication import publish_present
+
+SHOWN = 3  # names in a message
+
+
+def promote(params: Params, level: float) -> str:
+    """Register the model of the present state, and make it the champion of its data set.
+
+    Args:
+        params: of the state.
+        level: of the test; a p-value below it is significant.
+
+    Returns:
+        What was done.
+
+    Raises:
+        PipelineError: the state is not committed; its model is significantly worse than the
+            champion, or was tested on other images; or the store fails.
+    """
+    commit = require_commit()
+    publish_present(params)
+    name, test_md5 = params.prepare.dataset, files.md5(splits.array_paths("test")[0])
+    metrics = files.read_text(EVALUATION, json.loads)
+    with store.plain_errors():
+        client, experiment = store.open_store()
+        run = registry.find_run(client, experiment, state.identify(params, state.STATE_FILES))
+        tags = {"commit": commit, **_describe_metrics(metrics)}
+        version = registry.register(client, name, run, tags)
+        title = f"{name} version {version.version}"
+        champion = registry.find_champion(client, name)
+        if champion and str(champion.version) == str(version.version):
+            return f"{title} is the champion already"
+        if champion:
+            old_errors = registry.read_errors(client, champion, test_md5)
+            compared = _refuse_worse(title, f"version {champion.version}", old_errors, level)
+        else:
+            compared = "There was no champion to compare it with."
+        registry.make_champion(client, version)
+    return (
+        f"{title} is now the champion: commit {commit[:7]}, test accuracy "
+        f"{metrics['accuracy']:.4f}, {metrics['errors']:,} of {metrics['samples']:,} images are "
+        f"misclassified.\n{compared}"
+    )
+
+
+def require_commit() -> str:
+    """Return the commit that holds the present state.
+
+    Raises:
+        PipelineError: there is none, because something differs from the last commit or from what
+            the pipeline would make.
+    """
+    commit = git("rev-parse", "--verify", "--quiet", "HEAD")
+    if not commit:
+        raise PipelineError("Git: there is no commit; only a committed state can be promoted")
+    if changes := git("status", "--porcelain", "--untracked-files=normal").splitlines():
+        names = _shorten([line.split(maxsplit=1)[1] for line in changes])
+        raise PipelineError(
+            f"Git: not committed: {names}; only a committed state can be promoted: commit, stash "
+            "or remove what differs"
+        )
+    try:
+        stale = Repo().status()
+    except DvcException as error:
+        raise PipelineError(f"DVC: {error}") from error
+    if stale:
+        raise PipelineError(
+            f"DVC: not as dvc.lock has it: {_shorten(list(stale))}; `dvc repro`, commit, and "
+            "promote that"
+        )
+    return commit
+
+
+def _shorten(names: list[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _describe_metrics(metrics: dict[str, object]) -> dict[str, str]:
+    """Return the test metrics as tags, but those of single classes."""
+    return {f"test_{k}": str(value) for k, value in metrics.items() if not isinstance(value, dict)}
+
+
+def _refuse_worse(title: str, champion: str, old_errors: pd.DataFrame, level: float) -> str:
+    """Compare the present errors with the champion's, and say how they differ."""
+    new_errors = files.read_text(ERRORS, lambda text: pd.read_csv(io.StringIO(text)))
+    comparison = compare(old_errors, new_errors)
+    counts = (
+        f"{comparison.fixed} images fixed and {comparison.broken} broken, p = "
+        f"{comparison.p_value:.2g} (exact McNemar test, level {level:g})"
+    )
+    if comparison.broken > comparison.fixed and comparison.p_value < level:
+        raise PipelineError(
+            f"{title} is not promoted, it is significantly worse than the champion, {champion}: "
+            f"{counts}"
+        )
+    return f"Compared with {champion} on the same test images: {counts}."
+
+
+def read_level(text: str) -> float:
+    """Return a level of significance.
+
+    Raises:
+        PipelineError: it is not a number between 0 and 1.
+    """
+    try:
+        level = float(text)
+    except ValueError:
+        level = float("nan")
+    if not 0 < level < 1:
+        raise PipelineError(f"--level: must be a number between 0 and 1, got {text}")
+    return level
+
+
+def main() -> None:
+    """Promote the present state, and say what was done."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.promote", description=__doc__)
+    parser.add_argument(
+        "--level",
+        default="0.05",
+        help="of the exact McNemar test: a model that is worse with a p-value below it is not "
+        "promoted (default: %(default)s)",
+    )
+    level = read_level(parser.parse_args().level)
+    print(promote(load_params(), level))
+
+
+if __name__ == "__main__":
+    stage.run(main)

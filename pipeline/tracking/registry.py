@@ -1,0 +1,119 @@
+"""MLflow's model registry: the versions of a data set's model, and which one is the champion."""
+
+import io
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from pipeline.errors import PipelineError
+from pipeline.tracking import runs
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"  # the alias that is served
+# What is said takes a line or two; three more for each small file would bury it.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+
+def find_run(client: "MlflowClient", experiment: str, state_id: str) -> "Run":
+    """Return the run of a state.
+
+    Raises:
+        PipelineError: it has none.
+    """
+    found = runs.find(client, experiment, {runs.STATE_TAG: state_id})
+    if not found:
+        raise PipelineError("MLflow: this state has no run; `python -m pipeline.publish` makes it")
+    return found[0]
+
+
+def find_champion(client: "MlflowClient", name: str) -> "ModelVersion | None":
+    """Return the version of the model `name` that has the alias, if there is one."""
+    for model in client.search_registered_models(f"name = '{name}'"):
+        if number := model.aliases.get(CHAMPION):
+            return client.get_model_version(name, number)
+    return None
+
+
+def make_champion(client: "MlflowClient", version: "ModelVersion") -> None:
+    """Move the alias to a version."""
+    client.set_registered_model_alias(version.name, CHAMPION, version.version)
+
+
+def register(
+    client: "MlflowClient", name: str, run: "Run", tags: Mapping[str, str]
+) -> "ModelVersion":
+    """Return the version of the model `name` for the state of `run`, made if there is none.
+
+    Args:
+        client: of the store.
+        name: of the registered model, made if there is none.
+        run: the state's.
+        tags: for a new version; the state is added.
+
+    Raises:
+        PipelineError: the run has no model.
+    """
+    state_id = run.data.tags[runs.STATE_TAG]
+    known = client.search_model_versions(
+        f"name = '{name}' and tags.{runs.STATE_TAG} = '{state_id}'"
+    )
+    if known:
+        return known[0]
+    models = run.outputs.model_outputs if run.outputs else []
+    if not models:
+        raise PipelineError(
+            f"MLflow: run {run.info.run_name} ({run.info.run_id}) has no model; delete the run, "
+            "and `python -m pipeline.publish` makes it again"
+        )
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    model_id = models[0].model_id
+    return client.create_model_version(
+        name,
+        source=f"models:/{model_id}",
+        run_id=run.info.run_id,
+        model_id=model_id,
+        tags={runs.STATE_TAG: state_id, **tags},
+    )
+
+
+def read_errors(client: "MlflowClient", version: "ModelVersion", test_md5: str) -> pd.DataFrame:
+    """Return the test images that a version misclassified, as in `metrics/errors.csv`.
+
+    Args:
+        client: of the store.
+        version: of a registered model.
+        test_md5: MD5 of the test images that they must be among.
+
+    Raises:
+        PipelineError: it was tested on other images, or nothing is known of its test.
+    """
+    import mlflow
+
+    title = f"{CHAMPION}, version {version.version} of {version.name},"
+    remedy = (
+        f"or, to start anew, remove the alias {CHAMPION} from it in the MLflow UI (`make ui`, "
+        "Model registry): the next promotion is then the first"
+    )
+    if not version.run_id:
+        raise PipelineError(f"{title} has no run, so nothing is known of its errors; {remedy}")
+    run = client.get_run(version.run_id)
+    tested = [
+        used.dataset.digest
+        for used in (run.inputs.dataset_inputs if run.inputs else [])
+        if any(tag.value == "test" for tag in used.tags)
+    ]
+    if tested != [test_md5]:
+        commit = version.tags.get("commit", "")[:7]
+        raise PipelineError(
+            f"{title} was tested on other images, so the two cannot be compared; test this model "
+            f"on the images of the champion's commit {commit} (`prepare` in params.yaml), {remedy}"
+        )
+    text = mlflow.artifacts.load_text(f"runs:/{version.run_id}/metrics/errors.csv")
+    return pd.read_csv(io.StringIO(text))
