@@ -17,6 +17,7 @@ from pipeline.tracking import deadline, runs, store
 from pipeline.tracking.origin import present_origin
 
 COMMAND = [sys.executable, "-m", "pipeline.tracking.recorder"]
+ERROR_LENGTH = 1000  # a message that fits the pipe is written whole or not at all
 
 
 class TrainingRun:
@@ -62,7 +63,7 @@ class TrainingRun:
         if kind is None:
             self._send(status="FINISHED")
         elif issubclass(kind, Exception):
-            self._send(status="FAILED", error=f"{kind.__name__}: {error}")
+            self._send(status="FAILED", error=f"{kind.__name__}: {error}"[:ERROR_LENGTH])
         else:
             self._send(status="KILLED")
         if self._recorder:
@@ -93,7 +94,7 @@ def _wait(recorder: subprocess.Popen[bytes]) -> None:
         recorder.stdin.close()
     start, limit = time.monotonic(), deadline.remaining()
     try:
-        failed = recorder.wait(limit) != 0
+        failed = recorder.wait(limit) > 0  # and has said why; one that was killed has not failed
     except subprocess.TimeoutExpired:
         recorder.kill()
         recorder.wait()
