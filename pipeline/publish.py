@@ -38,6 +38,8 @@ def _publish_in_time(params: Params) -> None:
     limit = deadline.remaining()
     if not limit:
         return  # training has said why
+    import mlflow  # noqa: F401  # a machine that takes long for this is not a store that hangs
+
     faults: list[PipelineError] = []
 
     def work() -> None:
