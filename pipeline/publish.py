@@ -42,7 +42,8 @@ def _publish_in_time(params: Params) -> None:
 
     def work() -> None:
         try:
-            print(publish_present(params))
+            with store.plain_errors():
+                print(publish_present(params))
         except PipelineError as error:
             faults.append(error)
 

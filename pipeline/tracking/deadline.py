@@ -4,6 +4,7 @@ import json
 import math
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -21,19 +22,20 @@ WAITED = Path(".dvc/tmp/mlflow-waited.json")
 def remaining() -> float:
     """Return how many seconds the present `dvc repro` may still wait for MLflow."""
     database = store.database()
-    limit = CREATION_SECONDS if database and not database.exists() else SECONDS
-    return max(0.0, limit - _waited())
+    # Unlike Path.exists, it raises nothing where the folder may not be looked into.
+    is_new = database is not None and not os.path.exists(database)  # noqa: PTH110
+    return max(0.0, (CREATION_SECONDS if is_new else SECONDS) - _waited())
 
 
 def spend(seconds: float, failed: bool) -> None:
     """Note that the present `dvc repro` has waited for MLflow; after a failure it waits no more."""
-    WAITED.parent.mkdir(parents=True, exist_ok=True)
-    waited = {
-        "dvc": identify_process(_find_dvc()),
-        "seconds": _waited() + seconds,
-        "failed": failed,
-    }
-    WAITED.write_text(json.dumps(waited))
+    dvc = _find_dvc()
+    if not dvc:
+        return
+    waited = {"dvc": identify_process(dvc), "seconds": _waited() + seconds, "failed": failed}
+    with suppress(OSError):  # a note that cannot be written must not fail training either
+        WAITED.parent.mkdir(parents=True, exist_ok=True)
+        WAITED.write_text(json.dumps(waited))
 
 
 def no_answer(seconds: float) -> PipelineError:
@@ -48,16 +50,19 @@ def warn(error: PipelineError) -> None:
 
 def _waited() -> float:
     """Return the seconds that this `dvc repro` has waited; without DVC, nothing is remembered."""
+    dvc = _find_dvc()
     try:
         waited = json.loads(WAITED.read_text())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return 0.0
-    if "DVC_STAGE" not in os.environ or not is_same(waited["dvc"], _find_dvc()):
+    if not dvc or not is_same(waited["dvc"], dvc):
         return 0.0
     return math.inf if waited["failed"] else float(waited["seconds"])
 
 
-def _find_dvc() -> psutil.Process:
-    """Return the process that runs this stage, perhaps through a shell."""
+def _find_dvc() -> psutil.Process | None:
+    """Return the process that runs this stage, perhaps through a shell; None without DVC."""
+    if "DVC_STAGE" not in os.environ:
+        return None
     parents = psutil.Process().parents()
-    return next(process for process in parents if process.name() not in SHELLS)
+    return next((process for process in parents if process.name() not in SHELLS), None)

@@ -5,8 +5,12 @@ and the run of a training that is killed is ended, since its pipe closes.
 """
 
 import json
+import os
+import signal
 import sys
+import threading
 from collections.abc import Iterable
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from pipeline import files
@@ -18,11 +22,17 @@ from pipeline.tracking.origin import Origin
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+END = ""  # of the lines, none of which is empty
+# Longer than training waits: only where that was killed does nobody else end this process.
+MORE_SECONDS = 5.0
+
 
 def record(lines: Iterable[str]) -> None:
     """Write what each line says, as JSON: first what the run begins with, last how it ends."""
     messages = map(json.loads, lines)
-    beginning = next(messages)
+    beginning = next(messages, None)
+    if beginning is None:
+        return  # training was stopped before it had begun
     origin = Origin(**beginning.pop("origin"))
     client, experiment = store.open_store()
     run = runs.begin(client, experiment, origin=origin, **beginning)
@@ -33,12 +43,12 @@ def record(lines: Iterable[str]) -> None:
         else:
             runs.log_metrics(client, run, **message)
     if ending["status"] == "FINISHED":
-        _keep(client, experiment, run)
+        _keep(client, experiment, run, ending["seconds"])
     else:
         runs.end(client, run, **ending)
 
 
-def _keep(client: "MlflowClient", experiment: str, run: str) -> None:
+def _keep(client: "MlflowClient", experiment: str, run: str, seconds: float) -> None:
     """End a run whose training is done, or remove it if there is one of the same result."""
     model_md5 = files.md5(MODEL)
     training = client.get_run(run).data.tags[runs.TRAINING_TAG]
@@ -46,7 +56,7 @@ def _keep(client: "MlflowClient", experiment: str, run: str) -> None:
     known = runs.find(client, experiment, same)
     complete = [other for other in known if runs.STATE_TAG in other.data.tags]
     client.set_tag(run, runs.MODEL_TAG, model_md5)
-    runs.end(client, run, "FINISHED")
+    runs.end(client, run, "FINISHED", seconds=seconds)
     if complete:
         client.delete_run(run)
         print(runs.describe("reproduced", complete[0]), flush=True)
@@ -54,12 +64,31 @@ def _keep(client: "MlflowClient", experiment: str, run: str) -> None:
 
 def main() -> None:
     """Write what comes in; say in one line why that cannot be done, and leave training alone."""
-    try:
-        with store.plain_errors():
-            record(sys.stdin)
-    except PipelineError as error:
-        deadline.warn(error)
-        sys.exit(error.exit_code)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # whatever ends training too, its pipe tells how
+    lines: SimpleQueue[str] = SimpleQueue()
+    faults: list[PipelineError] = []
+
+    def write() -> None:
+        try:
+            with store.plain_errors():
+                record(iter(lines.get, END))
+        except PipelineError as error:
+            faults.append(error)
+            deadline.warn(error)
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    for line in sys.stdin:  # at once, so that none is lost in a full pipe while a store is slow
+        lines.put(line)
+    lines.put(END)
+    limit = deadline.remaining() + MORE_SECONDS
+    writer.join(limit)
+    if writer.is_alive():
+        deadline.warn(deadline.no_answer(limit))
+        sys.stderr.flush()
+        os._exit(1)  # an orderly end would wait for MLflow's own threads
+    sys.exit(bool(faults))
 
 
 if __name__ == "__main__":

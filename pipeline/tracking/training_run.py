@@ -17,6 +17,7 @@ from pipeline.tracking import deadline, runs, store
 from pipeline.tracking.origin import present_origin
 
 COMMAND = [sys.executable, "-m", "pipeline.tracking.recorder"]
+ERROR_LENGTH = 1000  # a message that fits the pipe is written whole or not at all
 
 
 class TrainingRun:
@@ -33,6 +34,7 @@ class TrainingRun:
     def __enter__(self) -> Self:
         if store.enabled():
             beginning = {
+                "seconds": time.time(),
                 "params": flatten(self._params),
                 "origin": asdict(present_origin(self._params)),
                 "tags": {
@@ -59,12 +61,14 @@ class TrainingRun:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        now = time.time()
         if kind is None:
-            self._send(status="FINISHED")
+            self._send(status="FINISHED", seconds=now)
         elif issubclass(kind, Exception):
-            self._send(status="FAILED", error=f"{kind.__name__}: {error}")
+            message = f"{kind.__name__}: {error}"[:ERROR_LENGTH]
+            self._send(status="FAILED", seconds=now, error=message)
         else:
-            self._send(status="KILLED")
+            self._send(status="KILLED", seconds=now)
         if self._recorder:
             _wait(self._recorder)
 
@@ -93,7 +97,7 @@ def _wait(recorder: subprocess.Popen[bytes]) -> None:
         recorder.stdin.close()
     start, limit = time.monotonic(), deadline.remaining()
     try:
-        failed = recorder.wait(limit) != 0
+        failed = recorder.wait(limit) > 0  # and has said why; one that was killed has not failed
     except subprocess.TimeoutExpired:
         recorder.kill()
         recorder.wait()
