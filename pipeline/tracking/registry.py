@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 CHAMPION = "champion"  # the alias that is served
 # What is said takes a line or two; three more for each small file would bury it.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# Someone waits for the command: MLflow would try a server that does not answer for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 
 def find_run(client: "MlflowClient", experiment: str, state_id: str) -> "Run":
