@@ -1,7 +1,6 @@
 """MLflow's model registry: the versions of a data set's model, and which one is the champion."""
 
 import io
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,11 +15,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"  # the alias that is served
-# What is said takes a line or two; three more for each small file would bury it.
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# Someone waits for the command: MLflow would try a server that does not answer for minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 
 def find_run(client: "MlflowClient", experiment: str, state_id: str) -> "Run":

@@ -19,7 +19,8 @@ ROOT = Path(os.environ.get("DVC_ROOT") or ".").resolve()  # also in DVC's tempor
 ARTIFACTS = ROOT / "mlartifacts"
 EXPERIMENT = "pipeline"
 SQLITE = "sqlite:///"
-RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+# Find out in seconds, not in minutes, that a server does not answer.
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 MESSAGE_LENGTH = 300
 REMEDY = "`python -m pipeline.publish` fills in what is missing"
 
@@ -46,6 +47,8 @@ def database() -> Path | None:
 def import_mlflow() -> ModuleType:
     """Import MLflow, which takes about 2 s, with all that the store needs, and keep it quiet."""
     os.environ.pop("MLFLOW_RUN_ID", None)  # else all states would share that run
+    # What is said takes a line or two: no bars for small files.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
     import mlflow.models
 
@@ -68,24 +71,13 @@ def open_store() -> tuple["MlflowClient", str]:
     prepare_database()
     mlflow.set_tracking_uri(tracking_uri())
     client = mlflow.MlflowClient()
-    with _few_retries():
-        return client, _open_experiment(client).experiment_id
-
-
-@contextmanager
-def _few_retries() -> Iterator[None]:
-    """Find out in seconds, not in minutes, that a server is not there, unless the user set this.
-
-    Later, MLflow's own many retries let a run outlive a server that is started anew.
-    """
-    if RETRIES in os.environ:
-        yield
-        return
-    os.environ[RETRIES] = "2"
+    unset = IMPATIENT.keys() - os.environ.keys()
+    os.environ.update({name: IMPATIENT[name] for name in unset})
     try:
-        yield
-    finally:
-        del os.environ[RETRIES]
+        return client, _open_experiment(client).experiment_id
+    finally:  # once it has answered, MLflow's own patience lets runs outlive a new start of it
+        for name in unset:
+            del os.environ[name]
 
 
 @contextmanager
