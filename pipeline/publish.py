@@ -38,6 +38,7 @@ def _publish_in_time(params: Params) -> None:
     limit = deadline.remaining()
     if not limit:
         return  # training has said why
+    deadline.import_mlflow()
     faults: list[PipelineError] = []
 
     def work() -> None:
