@@ -1,0 +1,192 @@
+"""How a run ends when its training does not end well, and what becomes of it afterwards."""
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import mlflow
+import psutil
+import pytest
+from mlflow.entities import Run
+
+from pipeline.tracking.processes import identify_process
+from tests.conftest import Clone
+
+HOLD = Path(__file__).parent / "hold"
+TIMEOUT = 120  # seconds: generous, for machines under load
+
+
+def client_of(clone: Clone) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(f"sqlite:///{clone.path}/mlflow.db")
+
+
+def runs_of(clone: Clone) -> dict[str, Run]:
+    """Return the runs by their ids, the newest first."""
+    client = client_of(clone)
+    experiment = client.get_experiment_by_name("pipeline")
+    assert experiment is not None
+    return {run.info.run_id: run for run in client.search_runs([experiment.experiment_id])}
+
+
+def new_run(clone: Clone, known: dict[str, Run]) -> Run:
+    (run,) = [run for identifier, run in runs_of(clone).items() if identifier not in known]
+    return run
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + TIMEOUT
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+@contextmanager
+def held(clone: Clone, place: str) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
+    """Run `dvc repro` until a stage is at `place`; give DVC and the process of the stage."""
+    flag = clone.path.parent / "held"
+    dvc = clone.popen("dvc", "repro", PYTHONPATH=str(HOLD), HOLD_AT=place, HOLD_FLAG=str(flag))
+    try:
+        wait_until(lambda: dvc.poll() is not None or bool(flag.exists() and flag.read_text()))
+        assert dvc.poll() is None
+        yield dvc, psutil.Process(int(flag.read_text()))
+    finally:
+        flag.unlink(missing_ok=True)
+        with suppress(ProcessLookupError):
+            os.killpg(dvc.pid, signal.SIGKILL)
+        dvc.communicate(timeout=TIMEOUT)  # until all that write to its output have ended
+
+
+def interrupt(dvc: subprocess.Popen[str], _stage: psutil.Process) -> None:
+    os.killpg(dvc.pid, signal.SIGINT)  # as a terminal does
+
+
+def terminate_dvc(dvc: subprocess.Popen[str], _stage: psutil.Process) -> None:
+    dvc.terminate()
+
+
+def terminate_all(_dvc: subprocess.Popen[str], stage: psutil.Process) -> None:
+    for process in [*stage.children(), stage]:  # as what stops a service or a job does
+        process.terminate()
+
+
+def kill(_dvc: subprocess.Popen[str], stage: psutil.Process) -> None:
+    stage.kill()
+
+
+def kill_all(_dvc: subprocess.Popen[str], stage: psutil.Process) -> None:
+    for process in [*stage.children(), stage]:
+        process.kill()
+
+
+Stop = Callable[[subprocess.Popen[str], psutil.Process], None]
+
+
+def stop_training(clone: Clone, stop: Stop) -> Run:
+    """Stop a training that has come to its last file; return its run."""
+    known = runs_of(clone)
+    with held(clone, "models/model.keras") as (dvc, stage):
+        wait_until(lambda: len(runs_of(clone)) > len(known))
+        assert new_run(clone, known).info.status == "RUNNING"
+        stop(dvc, stage)
+        output, _ = dvc.communicate(timeout=TIMEOUT)
+        assert dvc.returncode != 0
+        assert "fills in what is missing" not in output
+    return new_run(clone, known)
+
+
+@pytest.mark.parametrize("stop", [interrupt, terminate_dvc, terminate_all])
+def test_training_that_is_stopped_leaves_a_killed_run(clone: Clone, stop: Stop) -> None:
+    clone.edit_params({"train.seed": 1})
+    assert stop_training(clone, stop).info.status == "KILLED"
+
+
+@pytest.mark.parametrize("stop", [kill, kill_all])
+def test_next_reproduction_leaves_the_killed_run_and_makes_its_own(
+    clone: Clone, stop: Stop
+) -> None:
+    clone.edit_params({"train.seed": 1})
+    killed = stop_training(clone, stop)
+    known = runs_of(clone)
+    clone.run("dvc", "repro")
+    assert runs_of(clone)[killed.info.run_id].info.status == "KILLED"
+    run = new_run(clone, known)
+    assert run.info.status == "FINISHED"
+    assert "incomplete" not in run.data.tags
+    assert "test_accuracy" in run.data.metrics
+
+
+def test_publish_marks_the_run_of_a_training_that_nobody_ended(clone: Clone) -> None:
+    """Also while the outputs of that training are missing, and there is nothing to publish."""
+    clone.edit_params({"train.seed": 1})
+    run = stop_training(clone, kill_all)
+    assert run.info.status == "RUNNING"
+    result = clone.run("python", "-m", "pipeline.publish", check=False)
+    assert result.returncode == 1
+    assert result.stdout.startswith("models/model.keras: cannot be read")
+    assert runs_of(clone)[run.info.run_id].info.status == "KILLED"
+
+
+def test_publish_marks_only_runs_of_this_machine_whose_process_is_gone(clone: Clone) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE)
+    identity = identify_process(psutil.Process(gone.pid))
+    zombie = subprocess.Popen([sys.executable, "-c", ""])  # as where nobody waits for orphans
+    left = identify_process(psutil.Process(zombie.pid))
+    wait_until(lambda: psutil.Process(zombie.pid).status() == psutil.STATUS_ZOMBIE)
+    gone.communicate()
+    own = identify_process(psutil.Process())
+    client, here = client_of(clone), platform.node()
+    experiment = client.get_experiment_by_name("pipeline")
+    assert experiment is not None
+    expected = {
+        client.create_run(
+            experiment.experiment_id, tags={"host": host, "process": process}
+        ).info.run_id: status
+        for host, process, status in [
+            (here, own, "RUNNING"),
+            ("elsewhere", identity, "RUNNING"),
+            (here, identity, "KILLED"),
+            (here, left, "KILLED"),
+            (here, f"{os.getpid()} 1", "KILLED"),  # the number is given again
+        ]
+    }
+    clone.run("python", "-m", "pipeline.publish")
+    found = runs_of(clone)
+    assert {run: found[run].info.status for run in expected} == expected
+    zombie.wait()
+
+
+def test_training_that_fails_leaves_a_failed_run_with_the_error(clone: Clone) -> None:
+    known = runs_of(clone)
+    clone.edit_params({"train.learning_rate": 1e38})
+    result = clone.run("dvc", "repro", check=False)
+    assert result.returncode != 0, result.stdout
+    run = new_run(clone, known)
+    assert run.info.status == "FAILED"
+    kind, _, message = run.data.tags["error"].partition(": ")
+    assert kind == "PipelineError"
+    assert message in result.stdout.splitlines()
+
+
+def test_evaluation_that_fails_leaves_a_run_that_the_next_reproduction_completes(
+    clone: Clone,
+) -> None:
+    clone.edit_params({"train.seed": 1})
+    known = runs_of(clone)
+    with held(clone, "metrics/predictions.csv") as (dvc, stage):
+        stage.kill()
+        dvc.communicate(timeout=TIMEOUT)
+        assert dvc.returncode != 0
+    run = new_run(clone, known)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["incomplete"] == "not evaluated"
+    assert "> python -m pipeline.train" not in clone.run("dvc", "repro").stdout
+    completed = new_run(clone, known)
+    assert completed.info.run_id == run.info.run_id
+    assert "incomplete" not in completed.data.tags
+    assert "test_accuracy" in completed.data.metrics
