@@ -245,11 +245,12 @@ def test_recorder_that_never_reads_does_not_stop_training(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     record_with(monkeypatch, "import time; time.sleep(600)")
+    others = psutil.Process().children()
     recorders: list[psutil.Process] = []
 
     def train() -> None:
         with TrainingRun(load_params()) as run:
-            recorders.extend(psutil.Process().children())
+            recorders.extend(set(psutil.Process().children()).difference(others))
             for epoch in range(5000):  # far more than a pipe holds
                 run.log_epoch(epoch, dict.fromkeys(CURVES, 0.5))
 
@@ -276,10 +277,11 @@ def test_recorder_that_ends_early_does_not_stop_training(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], code: str, failed: bool
 ) -> None:
     record_with(monkeypatch, code)
+    others = psutil.Process().children()
     spent: list[bool] = []
     monkeypatch.setattr(deadline, "spend", lambda _seconds, failed: spent.append(failed))
     with TrainingRun(load_params()) as run:
-        (recorder,) = psutil.Process().children()
+        (recorder,) = set(psutil.Process().children()).difference(others)
         give_up = time.monotonic() + 60
         while recorder.status() != psutil.STATUS_ZOMBIE:  # has ended, which is not yet noticed
             assert time.monotonic() < give_up
