@@ -20,6 +20,8 @@ def is_same(identity: str, process: psutil.Process) -> bool:
 def is_running(identity: str) -> bool:
     """Tell whether the process of that identity is there."""
     try:
-        return is_same(identity, psutil.Process(int(identity.split()[0])))
+        process = psutil.Process(int(identity.split()[0]))
+        # Where the first process of a container waits for no orphans, what was killed stays listed.
+        return is_same(identity, process) and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
