@@ -7,6 +7,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from pipeline import files, splits
+from pipeline.errors import DataError
 from pipeline.params import Params
 from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY, MODEL
 from pipeline.tracking import runs, store
@@ -28,9 +29,13 @@ def publish_present(params: Params) -> str:
         DataError: a file of the state cannot be read.
         PipelineError: the store does not take it.
     """
-    snapshot = present_snapshot(params)
     with store.plain_errors():
         client, experiment = store.open_store()
+        try:
+            snapshot = present_snapshot(params)
+        except DataError:  # perhaps since its training was killed
+            _close_abandoned(client, experiment)
+            raise
         line = publish(client, experiment, snapshot)
         _close_abandoned(client, experiment)
     return line
@@ -67,7 +72,7 @@ def publish(client: "MlflowClient", experiment: str, snapshot: Snapshot) -> str:
         Exception: whatever a store raises that does not take it.
     """
     known = runs.find(client, experiment, {runs.STATE_TAG: snapshot.state_id})
-    opened = _find_opened(client, experiment, snapshot)
+    opened = _find_opened(client, experiment, snapshot, is_known=bool(known))
     if known or opened:
         run, *repeated = [*known, *opened]
         done = "completed" if not known else "reproduced" if repeated else "refreshed"
@@ -91,16 +96,21 @@ def _close_abandoned(client: "MlflowClient", experiment: str) -> None:
             client.set_terminated(run.info.run_id, "KILLED")
 
 
-def _find_opened(client: "MlflowClient", experiment: str, snapshot: Snapshot) -> "list[Run]":
-    """Return the incomplete runs of trainings that made this state, the best first.
+def _find_opened(
+    client: "MlflowClient", experiment: str, snapshot: Snapshot, is_known: bool
+) -> "list[Run]":
+    """Return the incomplete runs of trainings that made this state.
 
-    A run may be all that was written before the store failed, while the training went on.
+    If there is no other, the last that was left open is taken for one: it is all that was written
+    before the store failed, while the training went on. The rest are of trainings that were killed.
     """
     incomplete = {runs.TRAINING_TAG: snapshot.training_id, runs.INCOMPLETE_TAG: runs.NOT_EVALUATED}
     model_md5 = snapshot.digests[MODEL]
     found = runs.find(client, experiment, incomplete)
     trained = [run for run in found if run.data.tags.get(runs.MODEL_TAG) == model_md5]
-    return trained + [run for run in found if run not in trained and runs.is_abandoned(run)]
+    if trained or is_known:
+        return trained
+    return [run for run in found if runs.is_abandoned(run)][:1]
 
 
 def _add_missing(client: "MlflowClient", experiment: str, run: "Run", snapshot: Snapshot) -> bool:
