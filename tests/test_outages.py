@@ -159,7 +159,8 @@ def publish_afterwards(clone: Clone, server: MlflowServer | None = None) -> Run:
 
 def test_server_that_refuses(tracked: Clone, untracked: Untracked) -> None:
     uri = f"http://127.0.0.1:{free_port()}"
-    reproduce_in_an_outage(tracked, untracked, tracking_uri=uri)
+    line = reproduce_in_an_outage(tracked, untracked, tracking_uri=uri)
+    assert "Connection refused" in line  # and not: no answer within 8 s
     publish_afterwards(tracked)
 
 

@@ -18,6 +18,8 @@ ROOT = Path(os.environ.get("DVC_ROOT") or ".").resolve()  # also in DVC's tempor
 ARTIFACTS = ROOT / "mlartifacts"
 EXPERIMENT = "pipeline"
 SQLITE = "sqlite:///"
+MESSAGE_LENGTH = 300
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 REMEDY = "`python -m pipeline.publish` fills in what is missing"
 
 
@@ -55,7 +57,24 @@ def open_store() -> tuple["MlflowClient", str]:
     prepare_database()
     mlflow.set_tracking_uri(tracking_uri())
     client = mlflow.MlflowClient()
-    return client, _open_experiment(client).experiment_id
+    with _few_retries():
+        return client, _open_experiment(client).experiment_id
+
+
+@contextmanager
+def _few_retries() -> Iterator[None]:
+    """Find out in seconds, not in minutes, that a server is not there, unless the user set this.
+
+    Later, MLflow's own many retries let a run outlive a server that is started anew.
+    """
+    if RETRIES in os.environ:
+        yield
+        return
+    os.environ[RETRIES] = "2"
+    try:
+        yield
+    finally:
+        del os.environ[RETRIES]
 
 
 @contextmanager
@@ -70,7 +89,11 @@ def plain_errors() -> Iterator[None]:
     except PipelineError:
         raise
     except Exception as error:  # MLflow's, the database's, the network's
-        message = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        message = message.partition(" [SQL: ")[0]
+        if len(message) > MESSAGE_LENGTH:  # what was asked is at its begin, the cause at its end
+            half = MESSAGE_LENGTH // 2
+            message = f"{message[:half]} ... {message[-half:]}"
         raise PipelineError(f"MLflow: {message}") from error
 
 
