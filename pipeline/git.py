@@ -4,7 +4,10 @@ import subprocess
 
 
 def git(*arguments: str) -> str:
-    """Return what a Git command prints, or nothing where it fails, for example without commits."""
+    """Return what a Git command prints, or nothing where it fails: without commits, or Git."""
     command = ["git", "--no-optional-locks", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    except FileNotFoundError:
+        return ""
     return result.stdout.strip()

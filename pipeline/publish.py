@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from pipeline import stage
 from pipeline.errors import PipelineError
@@ -37,7 +38,8 @@ def _publish_in_time(params: Params) -> None:
     """Publish under DVC, where MLflow must neither fail nor delay the pipeline."""
     if not deadline.remaining():
         return  # training has said why
-    store.import_mlflow()  # not to be taken for a slow store where the machine is busy
+    with suppress(ImportError):  # which is said below
+        store.import_mlflow()  # not to be taken for a slow store where the machine is busy
     faults: list[PipelineError] = []
 
     def work() -> None:

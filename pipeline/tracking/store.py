@@ -19,6 +19,7 @@ ROOT = Path(os.environ.get("DVC_ROOT") or ".").resolve()  # also in DVC's tempor
 ARTIFACTS = ROOT / "mlartifacts"
 EXPERIMENT = "pipeline"
 SQLITE = "sqlite:///"
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 # Find out in seconds, not in minutes, that a server does not answer.
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 MESSAGE_LENGTH = 300
@@ -49,6 +50,7 @@ def import_mlflow() -> ModuleType:
     os.environ.pop("MLFLOW_RUN_ID", None)  # else all states would share that run
     # What is said takes a line or two: no bars for small files.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     import mlflow
     import mlflow.models
 
@@ -123,7 +125,7 @@ def _open_experiment(client: "MlflowClient") -> "Experiment":
     if experiment is None:
         # A server chooses by itself; for a database, MLflow would take the current folder.
         artifacts, tags = None, {}
-        if database():
+        if tracking_uri().startswith(DATABASES):
             artifacts, tags = ARTIFACTS.as_uri(), {ARTIFACTS_TAG: "in the repository"}
         try:
             return client.get_experiment(client.create_experiment(name, artifacts, tags))
