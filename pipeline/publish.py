@@ -44,8 +44,7 @@ def _publish_in_time(params: Params) -> None:
 
     def work() -> None:
         try:
-            with store.plain_errors():
-                print(publish_present(params))
+            print(publish_present(params))
         except PipelineError as error:
             faults.append(error)
 

@@ -1,6 +1,7 @@
 """Each state of the pipeline has one complete run in MLflow, however it came about."""
 
 import time
+from pathlib import Path
 
 import pytest
 from mlflow.entities import Run
@@ -26,6 +27,20 @@ def assert_complete(clone: Clone, run: Run) -> None:
     assert run.inputs
     assert len(run.inputs.dataset_inputs) == 3
     assert model_of(run)
+
+
+def test_fresh_clone_has_one_run_named_after_its_commit(reproduced: Clone, tmp_path: Path) -> None:
+    fresh = Clone(tmp_path / "repository")
+    reproduced.run("git", "clone", "--quiet", str(reproduced.path), str(fresh.path))
+    fresh.run("dvc", "repro")
+    (run,) = runs_of(fresh)
+    assert_complete(fresh, run)
+    head = fresh.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert run.info.run_name == f"main {head[:7]}"
+    assert run.data.tags["mlflow.source.git.commit"] == head
+    assert run.data.tags["uncommitted"] == "false"
+    assert run.data.tags["state"] == state_of(reproduced)
+    assert run.info.end_time - run.info.start_time >= 1000 * run.data.metrics["training_seconds"]
 
 
 def test_nothing_to_do_adds_nothing(clone: Clone) -> None:
