@@ -19,11 +19,6 @@ CREATION_SECONDS = 60.0  # more, once, for a new database
 WAITED = Path(".dvc/tmp/mlflow-waited.json")
 
 
-def import_mlflow() -> None:
-    """Import MLflow before the clock runs: a machine that is slow is not a store that hangs."""
-    import mlflow  # noqa: F401
-
-
 def remaining() -> float:
     """Return how many seconds the present `dvc repro` may still wait for MLflow."""
     database = store.database()

@@ -40,7 +40,7 @@ def tracking_uri() -> str:
 
 
 def database() -> Path | None:
-    """Return the file that the store is in, or None where it is a server."""
+    """Return the SQLite file that is the store, or None where it is something else."""
     path = tracking_uri().removeprefix(SQLITE)
     return Path(path) if path.startswith("/") else None
 
@@ -129,10 +129,10 @@ def _open_experiment(client: "MlflowClient") -> "Experiment":
             artifacts, tags = ARTIFACTS.as_uri(), {ARTIFACTS_TAG: "in the repository"}
         try:
             return client.get_experiment(client.create_experiment(name, artifacts, tags))
-        except MlflowException as error:
+        except MlflowException:
             experiment = client.get_experiment_by_name(name)  # another process was first
             if experiment is None:
-                raise error
+                raise
     if experiment.lifecycle_stage != "active":
         raise PipelineError(
             f"MLflow: experiment {name} is deleted; `mlflow experiments restore --experiment-id "
