@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -10,6 +11,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
+
+# In the background of a script, a shell lets everything ignore Ctrl-C, which tests need to work.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
