@@ -14,7 +14,7 @@ from pipeline.git import git
 from pipeline.params import Params, load_params
 from pipeline.paths import ERRORS, EVALUATION
 from pipeline.review.paired import compare
-from pipeline.tracking import registry, store
+from pipeline.tracking import registry, runs, store
 from pipeline.tracking.publication import publish_present
 
 SHOWN = 3  # names in a message
@@ -36,7 +36,7 @@ def promote(params: Params, level: float) -> str:
     """
     commit = require_commit()
     publish_present(params)
-    name, test_md5 = params.prepare.dataset, files.md5(splits.array_paths("test")[0])
+    name = params.prepare.dataset
     metrics = files.read_text(EVALUATION, json.loads)
     with store.plain_errors():
         client, experiment = store.open_store()
@@ -47,11 +47,12 @@ def promote(params: Params, level: float) -> str:
         champion = registry.find_champion(client, name)
         if champion and str(champion.version) == str(version.version):
             return f"{title} is the champion already"
-        if champion:
-            old_errors = registry.read_errors(client, champion, test_md5)
+        if champion and champion.tags.get(runs.STATE_TAG) != version.tags[runs.STATE_TAG]:
+            tested_on = map(files.md5, splits.array_paths("test"))
+            old_errors = registry.read_errors(client, champion, *tested_on)
             compared = _refuse_worse(title, f"version {champion.version}", old_errors, level)
         else:
-            compared = "There was no champion to compare it with."
+            compared = "There was no other champion to compare it with."
         registry.make_champion(client, version)
     return (
         f"{title} is now the champion: commit {commit[:7]}, test accuracy "

@@ -34,14 +34,13 @@ def serve(name: str, port: int) -> None:
             from pipeline.tracking.scoring import ScoringServer
 
             server = ScoringServer(f"models:/{name}/{champion.version}")
-        listener.listen()
         url = f"http://{HOST}:{listener.getsockname()[1]}/invocations"
         print(f"{name} version {champion.version} (champion) answers at {url}", flush=True)
         server.run(listener)
 
 
 def bind(port: int) -> socket.socket:
-    """Return a socket that is bound to the port, so that a port in use is told at once.
+    """Return a socket that listens at the port, so that a port in use is told at once.
 
     Raises:
         PipelineError: it cannot be used.
@@ -51,6 +50,7 @@ def bind(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen()
     except (OSError, OverflowError) as error:
         listener.close()
         reason = getattr(error, "strerror", None) or "there is no such port"

@@ -59,7 +59,7 @@ def _test_metrics(
 ) -> "list[Metric]":
     evaluation = files.read_text(snapshot.folder / EVALUATION, json.loads)
     for name in ("recall", "precision"):
-        per_class = evaluation.pop(name)
+        per_class = evaluation.pop(name, {})
         evaluation |= {f"{name}.{label}": value for label, value in per_class.items()}
     return [
         runs.metric(f"test_{name}", value, 0, seconds, model_id)

@@ -4,7 +4,9 @@ import re
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +14,7 @@ from typing import NamedTuple
 from pipeline import files, state
 from pipeline.errors import DataError
 from pipeline.git import git
-from pipeline.paths import ERRORS, EVALUATION, HISTORY, METRICS, MODEL, PARAMS
+from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY, METRICS, MODEL, PARAMS
 from pipeline.splits import array_paths
 from pipeline.tracking.origin import (
     Origin,
@@ -47,16 +49,32 @@ def committed_snapshots(faults: list[str]) -> Iterator[Snapshot]:
     from dvc.repo import Repo  # takes half a second
 
     branches = _branches_by_commit()
+    experiments = list(_experiments())
     with Repo() as repo:
-        for commit in [*_commits(), *_experiments()]:
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                if not _extract(commit.sha, folder):
-                    continue  # nothing was reproduced yet
-                try:
-                    yield _read(commit, branches, folder, repo.cache.local.oid_to_path)
-                except DataError as error:
-                    faults.append(f"commit {commit.sha[:7]} holds no state: {error}")
+        read = partial(_read_all, branches=branches, cache_path=repo.cache.local.oid_to_path)
+        names = {s.state_id: s.origin.experiment for s in read(experiments, faults=[])}
+        for snapshot in read(_commits(), faults=faults):
+            # What was kept of an experiment keeps its name.
+            name = names.get(snapshot.state_id, "")
+            yield replace(snapshot, origin=replace(snapshot.origin, experiment=name))
+        yield from read(experiments, faults=faults)
+
+
+def _read_all(
+    commits: Iterable[Commit],
+    faults: list[str],
+    branches: Mapping[str, str],
+    cache_path: Callable[[str], str],
+) -> Iterator[Snapshot]:
+    for commit in commits:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            if not _extract(commit.sha, folder):
+                continue  # nothing was reproduced yet
+            try:
+                yield _read(commit, branches, folder, cache_path)
+            except DataError as error:
+                faults.append(f"commit {commit.sha[:7]} holds no state: {error}")
 
 
 def _commits() -> Iterator[Commit]:
@@ -84,6 +102,7 @@ def _branches_by_commit() -> dict[str, str]:
         *("for-each-ref", "--sort=committerdate", "refs/heads", "refs/remotes"),
         "--format=%(refname)",
     ).splitlines()
+    refs = [ref for ref in refs if not ref.endswith("/HEAD")]
     # `main` first: commits before a fork are on both branches, and belong to the trunk.
     refs.sort(key=lambda ref: (not ref.endswith(("/main", "/master")), "/remotes/" in ref))
     branches: dict[str, str] = {}
@@ -113,10 +132,14 @@ def _read(
     if flatten_sections(plot.get("params", {}).get(str(PARAMS))) != params:
         raise DataError(f"{LOCK} does not match {PARAMS}")
     locked = {Path(dep["path"]): dep.get("md5") for dep in plot.get("deps", [])}
+    if not (folder / FIGURES).is_dir() or not (folder / DATASET).is_file():
+        raise DataError(f"{METRICS} is not complete")
     for path in (HISTORY, EVALUATION, ERRORS):
+        if not (folder / path).is_file():
+            raise DataError(f"{path} is missing")
         if files.md5(folder / path) != locked.get(path):
             raise DataError(f"{LOCK} does not match {path}")
-    if not locked.keys() >= set(state.STATE_FILES):
+    if not locked.keys() >= set(state.STATE_FILES) or "prepare.dataset" not in params:
         raise DataError(f"{LOCK} is that of another pipeline")
     digests = {path: str(locked[path]) for path in state.STATE_FILES}
     parent = git("rev-parse", "--verify", "--quiet", f"{commit.sha}~")

@@ -83,7 +83,8 @@ def parse_yaml(text: str) -> dict[str, Any]:
     """Return the mapping that a YAML text holds, or an empty one where it holds none."""
     try:
         values = YAML(typ="safe").load(text)
-    except YAMLError:
+    # The parser does not wrap what Python says of, for example, the date 2020-13-45.
+    except (YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         values = None
     return values if isinstance(values, dict) else {}
 

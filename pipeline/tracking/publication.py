@@ -113,7 +113,7 @@ def _settle(client: "MlflowClient", run: "Run", snapshot: Snapshot) -> None:
         runs.set_origin(client, run_id, origin, name)
     if is_new:
         md5 = {f"{name}_md5": splits.array_paths(name)[0] for name in splits.NAMES}
-        md5[runs.MODEL_TAG] = MODEL
+        md5 |= {"test_labels_md5": splits.array_paths("test")[1], runs.MODEL_TAG: MODEL}
         values = {tag: snapshot.digests[path] for tag, path in md5.items()}
         values[runs.STATE_TAG] = snapshot.state_id
         client.log_batch(run_id, tags=[RunTag(tag, value) for tag, value in values.items()])
@@ -125,6 +125,7 @@ def _settle(client: "MlflowClient", run: "Run", snapshot: Snapshot) -> None:
 
 def _end_of(run: "Run", snapshot: Snapshot) -> float | None:
     """Return when the training of a state ended, as far as it can be told."""
-    if snapshot.origin.seconds or not snapshot.model:
-        return snapshot.origin.seconds
-    return max(snapshot.model.stat().st_mtime, float(run.info.start_time) / 1000)
+    seconds: float | None = snapshot.origin.seconds
+    if seconds is None and snapshot.model:
+        seconds = snapshot.model.stat().st_mtime
+    return None if seconds is None else max(seconds, float(run.info.start_time) / 1000)

@@ -54,7 +54,9 @@ def _keep(client: "MlflowClient", experiment: str, run: str, seconds: float) -> 
     training = client.get_run(run).data.tags[runs.TRAINING_TAG]
     same = {runs.TRAINING_TAG: training, runs.MODEL_TAG: model_md5}
     known = runs.find(client, experiment, same)
-    complete = [other for other in known if runs.STATE_TAG in other.data.tags]
+    complete = [
+        other for other in known if other.info.run_id != run and runs.STATE_TAG in other.data.tags
+    ]
     client.set_tag(run, runs.MODEL_TAG, model_md5)
     runs.end(client, run, "FINISHED", seconds=seconds)
     if complete:

@@ -60,17 +60,18 @@ def register(
     known = client.search_model_versions(
         f"name = '{name}' and tags.{runs.STATE_TAG} = '{state_id}'"
     )
-    if known:
-        return known[0]
     models = run.outputs.model_outputs if run.outputs else []
     if not models:
         raise PipelineError(
             f"MLflow: run {run.info.run_name} ({run.info.run_id}) has no model; delete the run, "
             "and `python -m pipeline.publish` makes it again"
         )
+    model_id = models[0].model_id
+    for version in known:
+        if version.source == f"models:/{model_id}":  # else its model was removed
+            return version
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
-    model_id = models[0].model_id
     return client.create_model_version(
         name,
         source=f"models:/{model_id}",
@@ -80,37 +81,47 @@ def register(
     )
 
 
-def read_errors(client: "MlflowClient", version: "ModelVersion", test_md5: str) -> pd.DataFrame:
+def read_errors(
+    client: "MlflowClient", version: "ModelVersion", images_md5: str, labels_md5: str
+) -> pd.DataFrame:
     """Return the test images that a version misclassified, as in `metrics/errors.csv`.
 
     Args:
         client: of the store.
         version: of a registered model.
-        test_md5: MD5 of the test images that they must be among.
+        images_md5: MD5 of the test images that they must be among.
+        labels_md5: MD5 of the labels of these images.
 
     Raises:
         PipelineError: it was tested on other images, or nothing is known of its test.
     """
     import mlflow
+    from mlflow.exceptions import MlflowException
 
     title = f"{CHAMPION}, version {version.version} of {version.name},"
     remedy = (
         f"or, to start anew, remove the alias {CHAMPION} from it in the MLflow UI (`make ui`, "
         "Model registry): the next promotion is then the first"
     )
-    if not version.run_id:
-        raise PipelineError(f"{title} has no run, so nothing is known of its errors; {remedy}")
-    run = client.get_run(version.run_id)
+    try:
+        run = client.get_run(version.run_id or "")
+        text = mlflow.artifacts.load_text(f"runs:/{version.run_id}/metrics/errors.csv")
+    except MlflowException as error:
+        raise PipelineError(
+            f"{title} has no run any more, so nothing is known of its errors; check out its commit "
+            f"and `python -m pipeline.publish`, {remedy}"
+        ) from error
     tested = [
         used.dataset.digest
         for used in (run.inputs.dataset_inputs if run.inputs else [])
         if any(tag.value == "test" for tag in used.tags)
     ]
-    if tested != [test_md5]:
+    same_labels = run.data.tags.get("test_labels_md5", labels_md5) == labels_md5
+    if tested != [images_md5] or not same_labels:
         commit = version.tags.get("commit", "")[:7]
         raise PipelineError(
-            f"{title} was tested on other images, so the two cannot be compared; test this model "
-            f"on the images of the champion's commit {commit} (`prepare` in params.yaml), {remedy}"
+            f"{title} was tested on other images or labels, so the two cannot be compared; test "
+            f"this model on the images of the champion's commit {commit} (`prepare` in "
+            f"params.yaml), {remedy}"
         )
-    text = mlflow.artifacts.load_text(f"runs:/{version.run_id}/metrics/errors.csv")
     return pd.read_csv(io.StringIO(text))

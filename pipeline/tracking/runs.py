@@ -133,7 +133,7 @@ def is_abandoned(run: "Run") -> bool:
     tags = run.data.tags
     if run.info.status != "RUNNING" or tags.get(HOST_TAG) != platform.node():
         return False
-    return not is_running(tags[PROCESS_TAG])
+    return PROCESS_TAG in tags and not is_running(tags[PROCESS_TAG])
 
 
 def describe(done: str, run: "Run") -> str:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import files, state
+from pipeline.errors import DataError
 from pipeline.params import Params, flatten
-from pipeline.paths import MODEL
+from pipeline.paths import MODEL, STATE_ID
 from pipeline.splits import array_paths
 from pipeline.tracking.origin import Origin, present_origin
 
@@ -52,9 +53,9 @@ def present_snapshot(params: Params) -> Snapshot:
     """Return the state that lies in the working tree.
 
     Raises:
-        DataError: a file of it cannot be read.
+        DataError: a file of it cannot be read, or params and outputs do not belong together.
     """
-    return Snapshot(
+    snapshot = Snapshot(
         params=flatten(params),
         digests={path: files.md5(path) for path in state.STATE_FILES},
         folder=Path(),
@@ -62,3 +63,9 @@ def present_snapshot(params: Params) -> Snapshot:
         test_images=array_paths("test")[0],
         origin=present_origin(params),
     )
+    if files.read_text(STATE_ID, str.strip) != snapshot.state_id:
+        raise DataError(
+            "params and outputs do not belong together; `dvc repro` makes what these params give, "
+            "`git checkout` and `dvc checkout` bring back what was"
+        )
+    return snapshot
