@@ -140,6 +140,17 @@ def test_commit_whose_files_do_not_belong_together_is_said_and_left_out(clone: C
     assert len(runs_of(clone)) == 1
 
 
+def test_commit_without_all_its_metrics_does_not_end_the_rebuilding(clone: Clone) -> None:
+    clone.run("git", "rm", "--quiet", "metrics/dataset.json")
+    clone.commit("Remove a file")
+    partial = clone.run("git", "rev-parse", "--short=7", "HEAD").stdout.strip()
+    lose_store(clone)
+    output = clone.run(*PUBLISH_ALL).stdout
+    assert f"commit {partial} holds no state: metrics is not complete" in output
+    (run,) = runs_of(clone)
+    assert run.info.status == "FINISHED"
+
+
 def test_damaged_model_in_the_cache_is_not_taken(clone: Clone) -> None:
     lose_store(clone)
     digest = md5(clone.path / "models/model.keras")
@@ -161,3 +172,12 @@ def test_experiments_are_rebuilt_with_their_names(clone: Clone) -> None:
     assert run.data.tags["dvc_experiment"] == "lower"
     assert run.data.tags["mlflow.source.git.commit"] == baseline
     assert run.data.tags["uncommitted"] == "true"
+
+    clone.run("dvc", "exp", "apply", "lower")
+    clone.commit("Keep the experiment")
+    lose_store(clone)
+    clone.run(*PUBLISH_ALL)
+    kept = run_named(clone, "lower").data.tags
+    assert kept["mlflow.source.git.commit"] == clone.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert kept["uncommitted"] == "false"
+    assert len(runs_of(clone)) == 2

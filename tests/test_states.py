@@ -1,5 +1,6 @@
 """Each state of the pipeline has one complete run in MLflow, however it came about."""
 
+import os
 import time
 from pathlib import Path
 
@@ -198,3 +199,24 @@ def test_queued_experiments_share_the_creation_of_the_store(clone: Clone) -> Non
     assert sorted(run.info.run_name for run in runs_of(clone)) == ["seed-1", "seed-2"], status
     for run in runs_of(clone):
         assert_complete(clone, run)
+
+
+def test_what_does_not_belong_together_is_not_published(clone: Clone) -> None:
+    before = [run.to_dictionary() for run in runs_of(clone)]
+    clone.edit_params({"train.epochs": 7})
+    result = clone.run("python", "-m", "pipeline.publish", check=False)
+    assert result.returncode == 1
+    assert result.stdout.startswith("params and outputs do not belong together; `dvc repro`")
+    assert [run.data.params for run in runs_of(clone)] == [before[0]["data"]["params"]]
+
+
+def test_names_in_another_encoding_and_a_bad_commit_stop_no_training(clone: Clone) -> None:
+    params = clone.path / "params.yaml"
+    text = params.read_text()
+    params.write_text(text.replace("seed: 0", "seed: 2020-13-45"))
+    clone.commit("Break the params")
+    params.write_text(text)
+    clone.env["LC_ALL"] = "C"
+    author = os.fsdecode(b"J\xfcrgen")
+    output = clone.run("dvc", "repro", "--force", "--single-item", "train", GIT_AUTHOR_NAME=author)
+    assert "MLflow: reproduced run" in output.stdout
