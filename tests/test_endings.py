@@ -153,6 +153,7 @@ def test_publish_marks_only_runs_of_this_machine_whose_process_is_gone(clone: Cl
             (here, identity, "KILLED"),
             (here, left, "KILLED"),
             (here, f"{os.getpid()} 1", "KILLED"),  # the number is given again
+            (here, f"{identity.rsplit(maxsplit=1)[0]} another-container", "RUNNING"),
         ]
     }
     clone.run("python", "-m", "pipeline.publish")

@@ -20,14 +20,14 @@ def _namespace() -> str:
 
 def is_same(identity: str, process: psutil.Process) -> bool:
     """Tell whether a process is the one of that identity."""
-    pid, start, _ = identity.split()
+    pid, start, *_ = identity.split()
     same_start = abs(process.create_time() - float(start)) < SAME_START_SECONDS
     return process.pid == int(pid) and same_start
 
 
 def is_running(identity: str) -> bool:
     """Tell whether the process of that identity is there; one of another container may be."""
-    if identity.split()[2] != _namespace():
+    if identity.split()[2:] not in ([], [_namespace()]):
         return True
     try:
         process = psutil.Process(int(identity.split()[0]))
