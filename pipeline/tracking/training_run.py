@@ -53,7 +53,8 @@ class TrainingRun:
 
     def log_facts(self, facts: Mapping[str, float]) -> None:
         """Show what is true of this run alone, such as its duration."""
-        self._send(metrics=facts, seconds=time.time())
+        rounded = {name: round(value, 2) for name, value in facts.items()}
+        self._send(metrics=rounded, seconds=time.time())
 
     def __exit__(
         self,
