@@ -79,12 +79,13 @@ def _read_all(
 
 def _commits() -> Iterator[Commit]:
     """Yield the commits that may have another state than the one before, the oldest first."""
+    head = git("rev-parse", "--verify", "--quiet", "HEAD")  # none on a branch without commits
     log = git(
         *("log", "--full-history", "--topo-order", "--reverse", FORMAT),
-        *("--branches", "--tags", "--remotes", "HEAD", "--", *FILES),
+        *("--branches", "--tags", "--remotes", *head.split(), "--", *FILES),
     )
     for line in log.splitlines():
-        sha, seconds, author = line.split("\t")
+        sha, seconds, author = line.split("\t", maxsplit=2)
         yield Commit(sha, int(seconds), author)
 
 
@@ -92,7 +93,7 @@ def _experiments() -> Iterator[Commit]:
     for ref in git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
         match = EXPERIMENT_REF.fullmatch(ref)
         if match:
-            sha, seconds, author = git("log", "-1", FORMAT, ref).split("\t")
+            sha, seconds, author = git("log", "-1", FORMAT, ref).split("\t", maxsplit=2)
             yield Commit(sha, int(seconds), author, match[1])
 
 
