@@ -7,9 +7,12 @@ rightly, that one is better. Whether a *change* is better, only the spread over 
 import math
 import statistics
 from collections.abc import Sequence
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from scipy.stats import t
+
+DIGITS = 6
 
 
 class SeedRun(BaseModel):
@@ -44,7 +47,7 @@ class Spread(BaseModel):
     accuracy_std: float
     accuracy_low: float
     accuracy_high: float
-    confidence: float
+    confidence: float = Field(gt=0, lt=1)
     runs: tuple[SeedRun, ...] = Field(min_length=2)
 
     @property
@@ -56,22 +59,53 @@ class Spread(BaseModel):
         """Tell whether the state is one of the runs."""
         return any(run.state == state for run in self.runs)
 
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> Self:
+        """Refuse a summary that is not that of the runs."""
+        seeds = [run.seed for run in self.runs]
+        if self.seeds != len(seeds):
+            raise ValueError(f"seeds: {self.seeds}, but there are {len(seeds)} runs")
+        if seeds != sorted(set(seeds)):
+            raise ValueError(f"runs: their seeds must differ and ascend, got {seeds}")
+        if len({run.state for run in self.runs}) < len(seeds):
+            raise ValueError("runs: two of them have the same state")
+        if not self.belongs_to(self.state):
+            raise ValueError("state: none of the runs has it")
+        for name, value in _describe(self.accuracies, self.confidence).items():
+            # Rounding, and a little more: another platform may round the other way.
+            if not math.isclose(getattr(self, name), value, rel_tol=0, abs_tol=0.6 * 10**-DIGITS):
+                got = getattr(self, name)
+                raise ValueError(f"{name}: {got}, but that of the runs is {value:.{DIGITS}f}")
+        return self
+
 
 def summarise(state: str, runs: Sequence[SeedRun], confidence: float) -> Spread:
-    """Describe the runs, two or more, of one recipe; values are rounded to 6 digits."""
-    accuracies = [run.accuracy for run in runs]
-    mean, std = statistics.mean(accuracies), statistics.stdev(accuracies)
-    half = t.ppf((1 + confidence) / 2, len(runs) - 1) * std / math.sqrt(len(runs))
+    """Describe the runs, two or more, of one recipe; values are rounded to 6 digits.
+
+    Raises:
+        ValueError: there are fewer than two runs, two have the same seed or state, or none has
+            the state.
+    """
+    described = _describe([run.accuracy for run in runs], confidence)
     return Spread(
         state=state,
         seeds=len(runs),
-        accuracy_mean=round(mean, 6),
-        accuracy_std=round(std, 6),
-        accuracy_low=round(mean - half, 6),
-        accuracy_high=round(mean + half, 6),
+        **{name: round(value, DIGITS) for name, value in described.items()},
         confidence=confidence,
         runs=tuple(sorted(runs, key=lambda run: run.seed)),
     )
+
+
+def _describe(accuracies: Sequence[float], confidence: float) -> dict[str, float]:
+    """Return mean, standard deviation and limits of the mean, by their names in `Spread`."""
+    mean, std = statistics.mean(accuracies), statistics.stdev(accuracies)
+    half = t.ppf((1 + confidence) / 2, len(accuracies) - 1) * std / math.sqrt(len(accuracies))
+    return {
+        "accuracy_mean": mean,
+        "accuracy_std": std,
+        "accuracy_low": float(mean - half),
+        "accuracy_high": float(mean + half),
+    }
 
 
 def parse_spread(text: str) -> Spread:
@@ -84,5 +118,6 @@ def parse_spread(text: str) -> Spread:
         return Spread.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
-        raise ValueError(f"{place}: {first['msg']}") from error
+        place = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{place}: {message}" if place else message) from error
