@@ -9,9 +9,15 @@ but is too narrow where most differing images are fixed ones, and then may end a
 itself.
 """
 
-from scipy.integrate import quad
+import numpy as np
+import numpy.typing as npt
+from scipy.integrate import fixed_quad
 from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv
+from scipy.stats import beta
+
+NODES = 100  # of the quadrature over the rate
+RARE = 1e-12  # rates less likely than this are left out
 
 
 def lower_limit(fixed: int, broken: int, samples: int, tail: float) -> float:
@@ -28,23 +34,27 @@ def lower_limit(fixed: int, broken: int, samples: int, tail: float) -> float:
         tail: the level of this limit, such as 0.025.
     """
     differing = fixed + broken
-    share = (fixed, broken + 1)  # of the beta distribution; 0 itself if none is fixed
+    share = (fixed, broken + 1)  # parameters of its beta distribution
     better = fixed > 0 and betainc(*share, 0.5) < tail
     rate = (differing, samples - differing + 1) if better else (differing + 1, samples - differing)
+    if fixed == 0:  # the share is 0
+        return -float(betaincinv(*rate, 1 - tail)) if rate[1] else -1.0
+    if rate[1] == 0:  # the rate is 1
+        return 2 * float(betaincinv(*share, tail)) - 1
 
-    def rate_at(quantile: float) -> float:
-        return float(betaincinv(*rate, quantile)) if rate[1] else 1.0
+    lowest, highest = (float(betaincinv(*rate, chance)) for chance in (RARE, 1 - RARE))
 
     def at_most(limit: float) -> float:
         """Return the probability of a difference up to the limit."""
+        # At a lower rate the difference is nearer to 0 than the limit, whatever the share.
+        start = min(max(lowest, abs(limit)), highest)
+        nearer = float(betainc(*rate, start)) if limit > 0 else 0.0
 
-        def given_rate(quantile: float) -> float:
-            bound = (1 + limit / rate_at(quantile)) / 2
-            return float(betainc(*share, min(max(bound, 0), 1)))
+        def density(rates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+            shares = (1 + limit / rates) / 2
+            return np.asarray(beta.pdf(rates, *rate) * betainc(*share, shares.clip(0, 1)))
 
-        return float(quad(given_rate, 0, 1, limit=200)[0])
+        return nearer + float(fixed_quad(density, start, highest, n=NODES)[0])
 
-    if fixed == 0:
-        return -rate_at(1 - tail)
-    start, end = (0, 1) if better else (-1, 0)
-    return float(brentq(lambda limit: at_most(limit) - tail, start, end))
+    ends = (0, 1) if better else (-1, 0)
+    return float(brentq(lambda limit: at_most(limit) - tail, *ends))

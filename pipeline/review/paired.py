@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
@@ -130,5 +131,5 @@ def _describe_recall(label: object, images: int, wrong: int, level: float) -> di
 def _correct(p_values: pd.Series) -> pd.Series:
     """Return Holm's corrected p-values, in the same order."""
     ascending = p_values.sort_values()
-    factors = range(len(ascending), 0, -1)
-    return (ascending * factors).cummax().clip(upper=1).reindex(p_values.index)
+    comparisons_left = np.arange(len(ascending), 0, -1)
+    return (ascending * comparisons_left).cummax().clip(upper=1).reindex(p_values.index)

@@ -93,7 +93,7 @@ def seeds_needed(
         difference: true difference of the mean accuracies.
         std: standard deviation of the accuracy over seeds, of both recipes, in the same unit.
         level: of significance; a p-value below it counts as found.
-        power: probability that it is found.
+        power: probability that it is found, with the right sign.
 
     Returns:
         At least 2; None if more than `MOST_SEEDS` would be needed, or the difference is 0.
@@ -107,8 +107,7 @@ def seeds_needed(
         freedom = 2 * (seeds - 1)
         critical = t.isf(level / 2, freedom)
         shift = abs(difference) / std * math.sqrt(seeds / 2)
-        found = nct.sf(critical, freedom, shift) + nct.cdf(-critical, freedom, shift)
-        return bool(found >= power)
+        return bool(nct.sf(critical, freedom, shift) >= power)
 
     choices = range(2, MOST_SEEDS + 1)
     place = bisect_left(choices, True, key=finds)
