@@ -55,6 +55,29 @@ def against_spread(run: float, accuracies: Sequence[float], level: float) -> Dif
     return Difference(difference, run - high, run - low, p_value)
 
 
+def between_runs(old: float, new: float, accuracies: Sequence[float], level: float) -> Difference:
+    """Compare two single runs, by the spread of other runs: is it more than another seed does?
+
+    Student's t of the difference, whose standard deviation is that of a run, times root 2.
+
+    Args:
+        old: accuracy of the one run.
+        new: that of the other.
+        accuracies: of at least two runs that spread alike.
+        level: confidence level of the interval, such as 0.95.
+
+    Raises:
+        ValueError: there are fewer than two runs that spread alike.
+    """
+    difference, error = new - old, stdev(accuracies) * math.sqrt(2)
+    if error == 0:
+        return _certain(difference)
+    freedom = len(accuracies) - 1
+    half = float(t.ppf((1 + level) / 2, freedom)) * error
+    p_value = 2 * float(t.sf(abs(difference) / error, freedom))
+    return Difference(difference, difference - half, difference + half, p_value)
+
+
 def between_spreads(old: Sequence[float], new: Sequence[float], level: float) -> Difference:
     """Compare the mean accuracies of two recipes.
 

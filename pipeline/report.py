@@ -1,0 +1,99 @@
+"""Say what a state changed against BASE, and whether the difference is real, as Markdown.
+
+It needs only what is in Git: no DVC remote, no TensorFlow.
+"""
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import stage
+from pipeline.errors import PipelineError
+from pipeline.review.errors import ReportError
+from pipeline.review.lookup import Lookup
+
+if TYPE_CHECKING:
+    from pipeline.review.document import Findings
+
+GATES = ("regression", "stale")
+
+
+def check_gates(gates: list[str], findings: "Findings") -> None:
+    """Fail where a gate is closed.
+
+    Raises:
+        PipelineError: with the reasons.
+    """
+    from pipeline.review import verdict
+
+    reasons = []
+    if "regression" in gates:
+        found = findings.judgement.verdict
+        if found is verdict.Verdict.REAL_REGRESSION:
+            reasons.append("regression: the test accuracy is lower by more than seeds do")
+        elif found is verdict.Verdict.UNKNOWN_WORSE:
+            reasons.append(
+                "regression: this model is worse, and whether another seed could do the same is "
+                f"not known; `{verdict.SEEDS_COMMAND}` on the base tells"
+            )
+    if "stale" in gates and findings.stale:
+        reasons.append(f"stale: {findings.stale[0]}")
+    if reasons:
+        raise PipelineError("\n".join(reasons))
+
+
+def main() -> None:
+    """Compare, print the report, and check the gates."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.report", description=__doc__)
+    parser.add_argument(
+        "base",
+        nargs="?",
+        metavar="BASE",
+        help="Git revision to compare with (default: where the state left main)",
+    )
+    parser.add_argument("--head", metavar="REV", help="compare this commit, not the working tree")
+    parser.add_argument(
+        "--reproduced",
+        action="store_true",
+        help="compare the commit HEAD, of which the working tree holds what `dvc repro` made here",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="write report.md and its pictures there, too"
+    )
+    parser.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        choices=GATES,
+        help="exit with 1 for a real regression, or for a lock or metrics that are out of date",
+    )
+    args = parser.parse_args()
+    if args.reproduced and args.head:
+        parser.error("--reproduced is about HEAD: leave out --head")
+    try:
+        findings = _report(args)
+    except PipelineError as error:  # exit code 1 is for gates
+        raise ReportError(str(error)) from error
+    check_gates(args.fail_on, findings)
+
+
+def _report(args: argparse.Namespace) -> "Findings":
+    lookup = Lookup()
+    # Takes a second, in which the process that the lookup has started imports MLflow.
+    from pipeline.review.document import find, write
+    from pipeline.review.revision import at_commit, in_working_tree, merge_base
+
+    head = "HEAD" if args.reproduced else args.head
+    with ExitStack() as stack:
+        stack.callback(lookup.close)
+        new = stack.enter_context(at_commit(head)) if head else in_working_tree()
+        old = stack.enter_context(at_commit(args.base or merge_base(head or "HEAD")))
+        lookup.ask(old.state_id, new.state_id)
+        findings = find(old, new, in_working_tree() if args.reproduced else None)
+        print(write(old, new, findings, lookup, args.output), end="", flush=True)
+    return findings
+
+
+if __name__ == "__main__":
+    stage.run(main)

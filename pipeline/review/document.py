@@ -1,0 +1,149 @@
+"""The report: what it finds, and how it is put together."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import figure_style, files
+from pipeline.arrays import ByteArray
+from pipeline.dataset import find_idx, read_idx
+from pipeline.errors import DataError
+from pipeline.paths import RAW
+from pipeline.review import changes, markdown, measures, paired, verdict, wording
+from pipeline.review.lookup import Lookup
+from pipeline.review.reproduction import Reproduction, check_reproduction
+from pipeline.review.revision import Revision
+from pipeline.review.staleness import find_edited, find_stale
+
+REPORT, CHANGED_IMAGES, CURVES = "report.md", "changed_images.png", "training_curves.png"
+PICTURES = "<!-- pictures -->"
+SHOWN = 10  # warnings of one kind
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a report says, before it is said.
+
+    Attributes:
+        judgement: the verdict and its grounds.
+        stale: in what the new state's `dvc.lock` is out of date, or its metrics are not its own.
+        warnings: what else a reviewer needs to know.
+        reproduction: what `dvc repro` gave here, if that was asked for.
+    """
+
+    judgement: verdict.Judgement
+    stale: list[str]
+    warnings: list[str]
+    reproduction: Reproduction | None
+
+
+def find(old: Revision, new: Revision, here: Revision | None) -> Findings:
+    """Compare two states, the new one also with what `dvc repro` made of it here."""
+    stale = [*find_stale(new), *find_edited(new)]
+    reproduction = check_reproduction(new, here, new.spread or old.spread) if here else None
+    if reproduction and reproduction.refuted:
+        stale.append(reproduction.text)
+    return Findings(verdict.judge(old, new), stale, list(_warnings(old, new)), reproduction)
+
+
+def _warnings(old: Revision, new: Revision) -> Iterator[str]:
+    base_faults = [*find_stale(old), *find_edited(old)]
+    if base_faults:
+        yield f"The base itself is stale: {base_faults[0]}" + (
+            f", and {len(base_faults) - 1} more" if len(base_faults) > 1 else ""
+        )
+    if new.params.get("prepare.val_from") == "test":
+        yield (
+            "It validates on test images (`prepare.val_from: test`), so what was chosen by "
+            "validation has seen them, and the test accuracy is too good"
+        )
+    for name, before, after in changes.changed_packages(old, new):
+        yield f"`requirements.txt` has {name} {after} instead of {before}, which may change any bit"
+    if new.recorded and not new.spread and not (old.spread and old.recorded == new.recorded):
+        yield (
+            "`metrics/seeds.json` belongs to another state, so it is not used for this one; "
+            f"`{verdict.SEEDS_COMMAND}` renews it"
+        )
+
+
+def write(
+    old: Revision, new: Revision, findings: Findings, lookup: Lookup, folder: Path | None
+) -> str:
+    """Return the report; with a folder, write it there as well, with its pictures beside it."""
+    judgement, level = findings.judgement, 1 - verdict.LEVEL
+    classes = paired.compare_classes(old.errors, new.errors, new.class_counts, level)
+    figures = markdown.figures_table(old, new, _github())
+    sections = [
+        wording.headline(old, new, judgement),
+        wording.evidence(old, new, judgement),
+        _alerts(findings),
+        "### What was changed",
+        markdown.params_table(changes.changed_params(old, new)),
+        markdown.folded("Stages", markdown.stages_table(changes.changed_stages(old, new))),
+        "### What it did to the metrics",
+        markdown.measures_table(measures.compare_totals(old, new, level)),
+        markdown.recall_table(classes) if judgement.pairs else "",
+        markdown.folded(
+            "Precision and recall of each class, with intervals",
+            markdown.measures_table(measures.compare_classes(old, new, level)),
+        ),
+        PICTURES,
+        markdown.folded("Figures before and after", figures) if figures else "",
+        markdown.runs_list(old, new, lookup.answer()),
+    ]
+    if folder:
+        pictures = _join(_draw(old, new, judgement, folder)).rstrip()
+        files.write_text(folder / REPORT, _join(sections).replace(PICTURES, pictures))
+    return _join(section for section in sections if section != PICTURES)
+
+
+def _join(sections: Iterable[str]) -> str:
+    return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _alerts(findings: Findings) -> str:
+    """Return the warnings as one of GitHub's alerts, which are quotations elsewhere."""
+    lines = [f"`dvc.lock` or `metrics/` is **stale**: {fault}" for fault in findings.stale[:SHOWN]]
+    if len(findings.stale) > SHOWN:
+        lines.append(f"... and {len(findings.stale) - SHOWN} more like these")
+    if findings.stale:
+        lines.append("Type `dvc repro` and commit `params.yaml`, `dvc.lock` and `metrics/`")
+    lines += findings.warnings
+    reproduction = findings.reproduction
+    if reproduction and not reproduction.refuted and not reproduction.exact:
+        lines.append(reproduction.text)
+    text = "\n".join(f"> - {line}" for line in lines)
+    alert = f"> [!WARNING]\n{text}" if lines else ""
+    return _join([alert, reproduction.text]) if reproduction and reproduction.exact else alert
+
+
+def _draw(
+    old: Revision, new: Revision, judgement: verdict.Judgement, folder: Path
+) -> Iterator[str]:
+    """Draw the pictures into a folder, and yield the Markdown that shows them."""
+    from pipeline.review import pictures  # and with it matplotlib, for those who want pictures
+
+    yield "### Pictures"
+    if judgement.pairs and (judgement.pairs.fixed or judgement.pairs.broken):
+        try:
+            figure = pictures.changed_images(old.errors, new.errors, read_test_images(new))
+            files.write_bytes(folder / CHANGED_IMAGES, figure_style.to_png(figure))
+            yield f"![Images that the change broke and fixed]({CHANGED_IMAGES})"
+        except DataError as error:  # the raw images need not be in Git
+            yield f"The images that changed cannot be shown: {error}"
+    curves = pictures.training_curves(old.history, new.history)
+    files.write_bytes(folder / CURVES, figure_style.to_png(curves))
+    yield f"![Training curves before and after]({CURVES})"
+
+
+def read_test_images(revision: Revision) -> ByteArray:
+    """Return the raw test images, of which the first ones are those of the state."""
+    raw = revision.folder / RAW / str(revision.params["prepare.dataset"])
+    return read_idx(find_idx(raw / "t10k-images-idx3-ubyte"), rank=3)
+
+
+def _github() -> str:
+    """Return the address of the repository on GitHub, where a workflow runs; else nothing."""
+    server, repository = (os.environ.get(f"GITHUB_{key}") for key in ("SERVER_URL", "REPOSITORY"))
+    return f"{server}/{repository}" if server and repository else ""

@@ -1,0 +1,52 @@
+"""Where MLflow has the runs of two states: asked of a process of its own, with a deadline.
+
+MLflow takes seconds to import, and a store may not answer; a report must wait for neither.
+"""
+
+import json
+import subprocess
+import sys
+
+from pipeline.tracking import store
+
+SECONDS = 8  # that a store may take
+
+
+class Lookup:
+    """A question to MLflow, which is not asked where there is no store."""
+
+    def __init__(self) -> None:
+        """Start the process, which then imports MLflow."""
+        self._process: subprocess.Popen[str] | None = None
+        database = store.database()
+        if store.enabled() and (database is None or database.exists()):
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline.tracking.lookup"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+
+    def ask(self, *states: str) -> None:
+        """Ask for the runs of states by their ids."""
+        self._states = states
+
+    def answer(self) -> dict[str, str] | str:
+        """Return where the run of each state is that has one, or say why that is not known."""
+        if self._process is None:
+            return {}
+        try:
+            output, _ = self._process.communicate(json.dumps(self._states), SECONDS)
+        except subprocess.TimeoutExpired:
+            return "MLflow did not answer."
+        if self._process.returncode:
+            return "MLflow could not be reached."
+        found: dict[str, str] = json.loads(output)
+        return found
+
+    def close(self) -> None:
+        """End the process, if it has not ended."""
+        if self._process and self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()

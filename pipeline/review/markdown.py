@@ -1,0 +1,167 @@
+"""The parts of the report that are tables, as Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.paths import FIGURES
+from pipeline.review.changes import StageChange
+from pipeline.review.measures import Measure
+from pipeline.review.revision import Revision
+from pipeline.review.verdict import LEVEL
+
+WORSE = "**worse**"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table; bars in its cells are escaped."""
+    lines = [header, ["---"] * len(header), *rows]
+    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def folded(summary: str, text: str) -> str:
+    """Return text that is shown when its summary is clicked at."""
+    return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"
+
+
+def params_table(changes: Sequence[tuple[str, object, object]]) -> str:
+    """Return the params that changed."""
+    if not changes:
+        return "No param was changed."
+    rows = [(f"`{name}`", _code(old), _code(new)) for name, old, new in changes]
+    return table(["param", "before", "after"], rows)
+
+
+def measures_table(measures: Sequence[Measure]) -> str:
+    """Return the metrics that changed, with those that did not folded away."""
+    changed = [measure for measure in measures if measure.changed]
+    same = [measure for measure in measures if not measure.changed]
+    text = table(
+        ["metric", "before", "after", "change", ""],
+        [
+            (
+                m.name,
+                _with_interval(m.old, m.old_interval),
+                _with_interval(m.new, m.new_interval),
+                f"{m.new - m.old:+.4f}",
+                WORSE if m.worse else "",
+            )
+            for m in changed
+        ],
+    )
+    parts = [text] if changed else ["No metric changed."]
+    if same:
+        rows = [(m.name, _with_interval(m.new, m.new_interval)) for m in same]
+        parts.append(folded(f"{len(same)} unchanged", table(["metric", "value"], rows)))
+    return "\n\n".join(parts)
+
+
+def recall_table(classes: pd.DataFrame) -> str:
+    """Return what happened to each class: those that differ for sure, and all of them folded."""
+    rows = [
+        (
+            label,
+            f"{row['images']:,.0f}",
+            *(_recall(row, side) for side in ("before", "after")),
+            f"{row['fixed']:.0f}",
+            f"{row['broken']:.0f}",
+            p_value(row["p_value"]).removeprefix("= "),
+            _mark(row),
+        )
+        for label, row in classes.iterrows()
+    ]
+    header = ["class", "images", "recall before", "after", "fixed", "broken", "p, corrected", ""]
+    sure = [row for row in rows if row[-1]]
+    count = len(rows)
+    note = f"Corrected for comparing {count} classes (Holm)"
+    every = folded(f"All {count} classes", table(header, rows))
+    if not sure:
+        return f"No class differs beyond chance on these images. {note}.\n\n{every}"
+    return f"{table(header, sure)}\n\n{note}; no other class differs beyond chance.\n\n{every}"
+
+
+def stages_table(stages: Sequence[StageChange]) -> str:
+    """Return which stages changed and why."""
+    return table(
+        ["stage", "ran again because of", "outputs that changed"],
+        [(s.stage, _reasons(s) or "—", _short(s.outputs) or "none") for s in stages],
+    )
+
+
+def figures_table(old: Revision, new: Revision, address: str) -> str:
+    """Return the figures in Git that differ, linked at their commits.
+
+    Nothing where none does, or there is no address of a repository, or no commit, to link to.
+    """
+    if not (address and old.commit and new.commit):
+        return ""
+    names = sorted(path.name for path in (new.folder / FIGURES).glob("*.png"))
+    rows = [
+        [_picture(address, revision, FIGURES / name) for revision in (old, new)]
+        for name in names
+        if _bytes(old.folder / FIGURES / name) != _bytes(new.folder / FIGURES / name)
+    ]
+    return table(["before", "after"], rows) if rows else ""
+
+
+def runs_list(old: Revision, new: Revision, found: Mapping[str, str] | str) -> str:
+    """Return where MLflow has the runs of both states; nothing where it has none."""
+    if isinstance(found, str):
+        return found
+    if not found:
+        return ""
+    sides = (("before", old), ("after", new))
+    lines = [f"- {when}: {found.get(side.state_id, 'has no run')}" for when, side in sides]
+    return "### MLflow runs\n\n" + "\n".join(lines)
+
+
+def p_value(value: float) -> str:
+    """Return a p-value with two digits, and no more zeros than anybody reads."""
+    return f"= {value:.2g}" if value >= 1e-4 else "< 0.0001"
+
+
+def _code(value: object) -> str:
+    return (
+        f"`{'null' if value is None else str(value).lower() if value in (True, False) else value}`"
+    )
+
+
+def _with_interval(value: float, limits: tuple[float, float] | None) -> str:
+    return f"{value:.4f}" + (f" ({limits[0]:.4f} to {limits[1]:.4f})" if limits else "")
+
+
+def _recall(row: "pd.Series[float]", side: str) -> str:
+    value, low, high = (row[f"recall_{side}{part}"] for part in ("", "_low", "_high"))
+    return _with_interval(value, (low, high))
+
+
+def _mark(row: "pd.Series[float]") -> str:
+    if row["p_value"] >= LEVEL:
+        return ""
+    return WORSE if row["broken"] > row["fixed"] else "better"
+
+
+def _reasons(stage: StageChange) -> str:
+    kinds = {
+        "param": stage.params,
+        "code": stage.code,
+        "data": stage.data,
+        "earlier outputs": stage.upstream,
+    }
+    return "; ".join(f"{kind}: {_short(names)}" for kind, names in kinds.items() if names)
+
+
+def _short(names: Sequence[str], shown: int = 3) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(f"`{name}`" for name in names[:shown]) + more
+
+
+def _picture(address: str, revision: Revision, path: Path) -> str:
+    alt = f"{path.stem.replace('_', ' ')} of {revision.name.replace('`', '')}"
+    return f'<img src="{address}/raw/{revision.commit}/{path.as_posix()}" width="390" alt="{alt}">'
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""

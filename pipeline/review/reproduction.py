@@ -1,0 +1,67 @@
+"""Whether what was committed comes out again on this machine."""
+
+from dataclasses import dataclass
+
+from pipeline.review import paired
+from pipeline.review.revision import Revision
+from pipeline.review.significance import between_runs
+from pipeline.review.spread import Spread
+from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, same_images
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What a `dvc repro` of a commit gave here.
+
+    Attributes:
+        text: the result in words.
+        exact: whether every output has the same bytes.
+        refuted: whether the metrics differ by more than seeds do, so that the committed ones are
+            not what this code gives.
+    """
+
+    text: str
+    exact: bool = False
+    refuted: bool = False
+
+
+def check_reproduction(committed: Revision, here: Revision, spread: Spread | None) -> Reproduction:
+    """Compare what is committed with what came out here, on perhaps another kind of processor.
+
+    Args:
+        committed: the state of the commit.
+        here: that of the working tree, after `dvc repro`.
+        spread: the spread over seeds by which other bits are judged; None where it is unknown.
+    """
+    if _outputs(committed) == _outputs(here):
+        return Reproduction("`dvc repro` gave the committed bytes on this machine.", exact=True)
+    old, new = committed.evaluation, here.evaluation
+    text = (
+        f"`dvc repro` gave other bits on this machine (test accuracy {new.accuracy:.4f} instead of "
+        f"{old.accuracy:.4f}"
+    )
+    if same_images(committed, here):
+        pairs = paired.compare(committed.errors, here.errors)
+        text += f"; {pairs.fixed} images right and {pairs.broken} wrong that were not"
+    text += ")"
+    if spread is None:
+        return Reproduction(
+            f"{text}. Processors differ, and so may bits; whether by more than seeds do is not "
+            f"known: `{SEEDS_COMMAND}` tells."
+        )
+    difference = between_runs(old.accuracy, new.accuracy, spread.accuracies, 1 - LEVEL)
+    if difference.p_value < LEVEL:
+        return Reproduction(
+            f"{text}. That is more than another seed does (p = {difference.p_value:.2g}): the "
+            "committed metrics are not what this code gives.",
+            refuted=True,
+        )
+    return Reproduction(f"{text}. That is no more than another seed does; processors differ.")
+
+
+def _outputs(revision: Revision) -> dict[str, str]:
+    return {
+        out["path"]: out.get("md5", "")
+        for entry in revision.stages.values()
+        for out in entry.get("outs") or []
+    }

@@ -1,0 +1,142 @@
+"""What a reviewer may conclude: is the model better, and is the change?
+
+Whether this *model* is better on these images, a paired test tells. Whether the *change* is better,
+or another seed would have done the same, only the spread over seeds tells; so where that is known
+it decides, and where it is not, the verdict says what is missing.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from pipeline.review import paired, unpaired
+from pipeline.review.difference import Difference
+from pipeline.review.revision import Revision
+from pipeline.review.significance import against_spread, between_spreads, seeds_needed
+
+LEVEL = 0.05  # of every test, and 1 - LEVEL of every interval
+SEED = "train.seed"
+SEEDS_COMMAND = "python -m pipeline.seeds --seeds 5"
+
+
+class Verdict(Enum):
+    """The possible conclusions, each in words."""
+
+    REAL_IMPROVEMENT = "A real improvement"
+    REAL_REGRESSION = "A real regression"
+    SEED_BETTER = "This model is better, but another seed could do the same"
+    SEED_WORSE = "This model is worse, but another seed could do the same"
+    NO_DIFFERENCE = "No difference on these images"
+    UNKNOWN_BETTER = "This model is better, and nothing is known about seeds"
+    UNKNOWN_WORSE = "This model is worse, and nothing is known about seeds"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with its grounds.
+
+    Attributes:
+        verdict: the conclusion.
+        images: the difference in accuracy (new minus old) on the test images, its interval and
+            p-value.
+        pairs: images fixed and broken; None where the states were tested on different images.
+        seeds: the difference in accuracy against the spread over seeds; None where that is unknown.
+        only_seed: whether nothing but the seed was changed.
+        needed: seeds on each side that would show a difference of this size; None where it was
+            seen, or none would be enough.
+    """
+
+    verdict: Verdict
+    images: Difference
+    pairs: paired.Comparison | None
+    seeds: Difference | None
+    only_seed: bool
+    needed: int | None
+
+
+def judge(old: Revision, new: Revision) -> Judgement:
+    """Compare the test accuracy of two states."""
+    pairs = paired.compare(old.errors, new.errors) if same_images(old, new) else None
+    images = _compare_images(old, new, pairs)
+    only_seed = differ_in_seed_only(old, new)
+    seeds = None if only_seed else _compare_seeds(old, new)
+    needed = None
+    if seeds and seeds.p_value >= LEVEL:
+        needed = seeds_needed(seeds.difference, _pooled_std(old, new), LEVEL)
+    return Judgement(
+        verdict=decide(images, seeds, paired_images=pairs is not None, only_seed=only_seed),
+        images=images,
+        pairs=pairs,
+        seeds=seeds,
+        only_seed=only_seed,
+        needed=needed,
+    )
+
+
+def decide(
+    images: Difference, seeds: Difference | None, *, paired_images: bool, only_seed: bool
+) -> Verdict:
+    """Conclude from the difference on the images and from that against the spread over seeds.
+
+    On different images a difference beyond the spread may be the images', so it must also be
+    beyond what these images leave open.
+    """
+    on_images = images.p_value < LEVEL
+    if seeds and seeds.p_value < LEVEL and (paired_images or on_images):
+        better = seeds.difference > 0
+        return Verdict.REAL_IMPROVEMENT if better else Verdict.REAL_REGRESSION
+    if not on_images:
+        return Verdict.NO_DIFFERENCE
+    better = images.difference > 0
+    if seeds or only_seed:
+        return Verdict.SEED_BETTER if better else Verdict.SEED_WORSE
+    return Verdict.UNKNOWN_BETTER if better else Verdict.UNKNOWN_WORSE
+
+
+def same_images(old: Revision, new: Revision) -> bool:
+    """Tell whether both states were tested on the same images with the same labels."""
+    return old.test_digests == new.test_digests and all(old.test_digests)
+
+
+def differ_in_seed_only(old: Revision, new: Revision) -> bool:
+    """Tell whether another seed is all that sets two states apart: same data, code and params."""
+    changed = {name for name in {**old.params, **new.params} if _differs(name, old, new)}
+    return changed == {SEED} and _inputs(old) == _inputs(new)
+
+
+def _differs(name: str, old: Revision, new: Revision) -> bool:
+    return old.params.get(name) != new.params.get(name)
+
+
+def _inputs(revision: Revision) -> dict[str, str]:
+    """Return the MD5 of all that stages depend on and none of them makes."""
+    stages = revision.stages.values()
+    made = {out["path"] for stage in stages for out in stage.get("outs") or []}
+    deps = [dep for stage in stages for dep in stage.get("deps") or []]
+    return {dep["path"]: dep.get("md5", "") for dep in deps if dep["path"] not in made}
+
+
+def _compare_images(old: Revision, new: Revision, pairs: paired.Comparison | None) -> Difference:
+    samples = new.evaluation.samples
+    if pairs is None:
+        before = old.correct, old.evaluation.samples
+        return unpaired.compare_rates(*before, new.correct, samples, 1 - LEVEL)
+    low, high = paired.difference_interval(pairs, samples, 1 - LEVEL)
+    return Difference((pairs.fixed - pairs.broken) / samples, low, high, pairs.p_value)
+
+
+def _compare_seeds(old: Revision, new: Revision) -> Difference | None:
+    if old.spread and new.spread:
+        return between_spreads(old.spread.accuracies, new.spread.accuracies, 1 - LEVEL)
+    if old.spread:
+        return against_spread(new.evaluation.accuracy, old.spread.accuracies, 1 - LEVEL)
+    if new.spread:
+        reverse = against_spread(old.evaluation.accuracy, new.spread.accuracies, 1 - LEVEL)
+        return Difference(-reverse.difference, -reverse.high, -reverse.low, reverse.p_value)
+    return None
+
+
+def _pooled_std(old: Revision, new: Revision) -> float:
+    """Return the standard deviation over seeds, from what is known of both sides."""
+    known = [revision.spread for revision in (old, new) if revision.spread]
+    squares = sum((spread.seeds - 1) * spread.accuracy_std**2 for spread in known)
+    return float((squares / sum(spread.seeds - 1 for spread in known)) ** 0.5)

@@ -1,0 +1,101 @@
+"""The verdict and its grounds, in words."""
+
+from pipeline.review.difference import Difference
+from pipeline.review.markdown import p_value
+from pipeline.review.revision import Revision
+from pipeline.review.significance import prediction_interval
+from pipeline.review.spread import Spread
+from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, Judgement
+
+INTERVAL = f"{100 * (1 - LEVEL):g}% interval"
+
+
+def headline(old: Revision, new: Revision, judgement: Judgement) -> str:
+    """Say the verdict, and what happened to the test accuracy."""
+    before, after = old.evaluation.accuracy, new.evaluation.accuracy
+    change = points(judgement.images.difference)
+    images = f"{new.evaluation.samples:,} test images"
+    return (
+        f"## {judgement.verdict.value}\n\n"
+        f"Test accuracy **{before:.4f} → {after:.4f}**: {change} ({interval(judgement.images)}) "
+        f"on {images}. From {old.name} to {new.name}."
+    )
+
+
+def evidence(old: Revision, new: Revision, judgement: Judgement) -> str:
+    """Give the two grounds of the verdict: images and seeds."""
+    return f"- **The model, on these images:** {_on_images(old, new, judgement)}\n" + (
+        f"- **The change, whatever the seed:** {_over_seeds(old, new, judgement)}"
+    )
+
+
+def points(difference: float) -> str:
+    """Return a difference in accuracy in percentage points, such as `+0.42 points`."""
+    return f"{100 * difference:+.2f} points"
+
+
+def interval(difference: Difference) -> str:
+    """Return its interval in percentage points."""
+    return f"{INTERVAL} {100 * difference.low:+.2f} to {100 * difference.high:+.2f}"
+
+
+def _on_images(old: Revision, new: Revision, judgement: Judgement) -> str:
+    images, pairs = judgement.images, judgement.pairs
+    if pairs is None:
+        return (
+            f"the two were tested on **different images** ({_tested_on(old)}; {_tested_on(new)}), "
+            "so this compares the images as well as the models. "
+            f"Unpaired: {points(images.difference)}, {interval(images)}, "
+            f"p {p_value(images.p_value)} (Fisher's exact test)."
+        )
+    if not pairs.fixed and not pairs.broken:
+        return "both get the same ones wrong."
+    return (
+        f"{pairs.fixed} went from wrong to right and {pairs.broken} from right to wrong, "
+        f"p {p_value(images.p_value)} (exact McNemar test)."
+    )
+
+
+def _over_seeds(old: Revision, new: Revision, judgement: Judgement) -> str:
+    seeds, spread = judgement.seeds, old.spread or new.spread
+    if judgement.only_seed:
+        return "nothing was changed but the seed, so any difference is what a seed does."
+    if seeds is None or spread is None:
+        return (
+            "unknown. Another seed alone moves the accuracy, and by how much was not measured for "
+            f"{old.name}. `{SEEDS_COMMAND}` there, committed, tells; on both sides it tells more."
+        )
+    if old.spread and new.spread:
+        text = (
+            f"{old.spread.seeds} seeds before {_mean_std(old.spread)}, {new.spread.seeds} after "
+            f"{_mean_std(new.spread)}: {points(seeds.difference)} on average, {interval(seeds)}, "
+            f"p {p_value(seeds.p_value)} (Welch's test)."
+        )
+    else:
+        known, single = (old, new) if old.spread else (new, old)
+        low, high = prediction_interval(spread.accuracies, 1 - LEVEL)
+        text = (
+            f"{spread.seeds} seeds of {known.name} give {_mean_std(spread)}; another run of "
+            f"it is expected within {low:.4f} to {high:.4f} ({INTERVAL}). The one run of "
+            f"{single.name} has {single.evaluation.accuracy:.4f}, p {p_value(seeds.p_value)}."
+        )
+    if seeds.p_value < LEVEL:
+        beyond = "That is beyond what seeds do"
+        on_images = judgement.images.p_value < LEVEL
+        return f"{text} {beyond}{'' if on_images else ', though not beyond what images do'}."
+    text += " That is within what seeds do."
+    if judgement.needed:
+        text += (
+            f" To see {points(seeds.difference).lstrip('+-')} in 4 of 5 cases, "
+            f"{judgement.needed} seeds on each side would be needed."
+        )
+    return text
+
+
+def _mean_std(spread: Spread) -> str:
+    return f"{spread.accuracy_mean:.4f} ± {spread.accuracy_std:.4f}"
+
+
+def _tested_on(revision: Revision) -> str:
+    samples, dataset = revision.evaluation.samples, revision.params.get("prepare.dataset")
+    return f"{samples:,} of {dataset}"

@@ -1,0 +1,40 @@
+"""Find the runs of given states, without making a store where there is none.
+
+A process of its own, since MLflow takes seconds to import: it reads the ids from stdin, in JSON.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+
+from pipeline.tracking import runs, store
+
+
+def find_runs(states: Iterable[str]) -> dict[str, str]:
+    """Return the name of the run of each state that has one, and where to find it.
+
+    Raises:
+        PipelineError: the store does not answer.
+    """
+    database = store.database()
+    if database and not database.exists():
+        return {}
+    with store.plain_errors():
+        client, experiment = store.open_store()
+        found = {}
+        for state in states:
+            for run in runs.find(client, experiment, {runs.STATE_TAG: state}):
+                found[state] = f"{run.info.run_name} ({_place(run.info.run_id, experiment)})"
+    return found
+
+
+def _place(run_id: str, experiment: str) -> str:
+    uri = store.tracking_uri()
+    if uri.startswith("http"):
+        return f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+    return run_id
+
+
+if __name__ == "__main__":
+    store.import_mlflow()  # while the other process finds out the ids
+    json.dump(find_runs(json.load(sys.stdin)), sys.stdout)

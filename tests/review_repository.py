@@ -1,0 +1,118 @@
+"""A repository with states that no pipeline has made: what a report reads, and nothing else."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+from tests.conftest import ROOT, Clone
+
+KEPT = (
+    "params.yaml",
+    "dvc.yaml",
+    "dvc.lock",
+    "requirements.txt",
+    "metrics",
+    "pipeline",
+    "data/raw",
+)
+SPLITS = "data/prepared"
+yaml = YAML()
+
+
+class ReviewRepository(Clone):
+    """A clone of the committed files, in which metrics can be made up, and the lock with them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", *KEPT], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        for name in filter(None, listed.stdout.split("\0")):
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, path / name)
+        (path / "metrics/seeds.json").unlink(missing_ok=True)
+        self.run("git", "init", "--quiet", "--initial-branch", "main")
+        self.relock()
+        self.commit("Base")
+
+    def change_errors(self, fixed: int = 0, broken: int = 0) -> None:
+        """Let as many of the misclassified images be right, and as many others be wrong."""
+        errors = self.errors()
+        others = sorted(set(range(self.evaluation()["samples"])) - set(errors["image"]))[:broken]
+        new = pd.DataFrame({"image": others, "label": 7, "predicted": 1, "probability": 0.875})
+        changed = pd.concat([errors.iloc[fixed:], new]).sort_values("image")
+        changed.to_csv(self.path / "metrics/errors.csv", index=False, float_format="%.6f")
+        samples = self.evaluation()["samples"]
+        accuracy = round(1 - len(changed) / samples, 6)
+        self.edit_evaluation(errors=len(changed), accuracy=accuracy)
+        self.relock(**{"models/model.keras": f"{fixed} fixed, {broken} broken"})
+
+    def change_test_images(self, samples: int, errors: int) -> None:
+        """Let the first images be the test images, and the first of these be misclassified."""
+        made_up = pd.DataFrame(
+            {"image": range(errors), "label": 7, "predicted": 1, "probability": 0.875}
+        )
+        made_up.to_csv(self.path / "metrics/errors.csv", index=False, float_format="%.6f")
+        accuracy = round(1 - errors / samples, 6)
+        self.edit_evaluation(errors=errors, accuracy=accuracy, samples=samples)
+        path = self.path / "metrics/dataset.json"
+        described = json.loads(path.read_text())
+        (test,) = (split for split in described["splits"] if split["split"] == "test")
+        test["samples"], test["classes"]["7"] = samples, max(errors, test["classes"]["7"])
+        path.write_text(json.dumps(described))
+        self.edit_params({"prepare.test_samples": samples})
+        self.relock(**{f"{SPLITS}/test_images.npy": str(samples)})
+
+    def record_seeds(self, accuracies: Sequence[float], state: str) -> None:
+        """Write `metrics/seeds.json` for runs of which the first is this state."""
+        from pipeline.review.spread import SeedRun, summarise
+
+        states = [state, *(hashlib.md5(str(a).encode()).hexdigest() for a in accuracies[1:])]
+        runs = [
+            SeedRun(seed=seed, accuracy=accuracy, state=run_state)
+            for seed, (accuracy, run_state) in enumerate(zip(accuracies, states, strict=True))
+        ]
+        spread = summarise(state, runs, 0.95)
+        (self.path / "metrics/seeds.json").write_text(spread.model_dump_json())
+
+    def evaluation(self) -> dict[str, Any]:
+        """Return what `metrics/evaluation.json` holds."""
+        values: dict[str, Any] = json.loads((self.path / "metrics/evaluation.json").read_text())
+        return values
+
+    def edit_evaluation(self, **changes: object) -> None:
+        """Change values of `metrics/evaluation.json`."""
+        path = self.path / "metrics/evaluation.json"
+        path.write_text(json.dumps(self.evaluation() | changes, indent=2) + "\n")
+
+    def errors(self) -> pd.DataFrame:
+        """Return what `metrics/errors.csv` holds."""
+        return pd.read_csv(self.path / "metrics/errors.csv")
+
+    def relock(self, **made: str) -> None:
+        """Make `dvc.lock` that of the files, the params, and outputs that were made anew."""
+        lock = yaml.load(self.path / "dvc.lock")
+        params = yaml.load(self.path / "params.yaml")
+        for stage in lock["stages"].values():
+            for item in _items(stage):
+                path = self.path / item["path"]
+                if item["path"] in made:
+                    item["md5"] = hashlib.md5(made[item["path"]].encode()).hexdigest()
+                elif path.is_file():
+                    item["md5"] = hashlib.md5(path.read_bytes()).hexdigest()
+            locked = stage["params"]["params.yaml"]
+            for name in locked:
+                section, _, key = name.partition(".")
+                locked[name] = params[section][key] if key else params[section]
+        yaml.dump(lock, self.path / "dvc.lock")
+
+
+def _items(stage: Mapping[str, Any]) -> Iterable[dict[str, str]]:
+    return [*stage["deps"], *stage["outs"]]

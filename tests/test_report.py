@@ -1,0 +1,438 @@
+"""The report on states whose metrics are made up: verdicts, tables, warnings and gates."""
+
+import gzip
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+from statsmodels.stats.api import CompareMeans, DescrStatsW
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.power import TTestIndPower
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+from pipeline import report
+from pipeline.errors import PipelineError
+from pipeline.review.document import read_test_images
+from pipeline.review.revision import at_commit
+from tests.conftest import ROOT
+from tests.review_repository import ReviewRepository
+
+Report = Callable[..., str]
+NEAR = [0.9578, 0.957, 0.959, 0.9585, 0.9565]  # that of the base is the first
+WIDE = [0.9578, 0.944, 0.962, 0.94, 0.95]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> ReviewRepository:
+    """A repository with one commit; read only."""
+    path = tmp_path_factory.mktemp("review") / "repository"
+    path.mkdir()
+    return ReviewRepository(path)
+
+
+@pytest.fixture
+def repo(base: ReviewRepository, tmp_path: Path) -> ReviewRepository:
+    copy = base.copy_to(tmp_path / "repository")
+    copy.__class__ = ReviewRepository
+    assert isinstance(copy, ReviewRepository)
+    return copy
+
+
+@pytest.fixture
+def run(
+    repo: ReviewRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Report:
+    """Run the command in the repository, and return what it prints; raise what it raises."""
+    monkeypatch.chdir(repo.path)
+    monkeypatch.setenv("PIPELINE_MLFLOW", "off")
+    for name in [name for name in os.environ if name.startswith(("GITHUB_", "GIT_"))]:
+        monkeypatch.delenv(name)
+
+    def run_report(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["report", *arguments])
+        report.main()
+        return capsys.readouterr().out
+
+    return run_report
+
+
+def verdict_of(text: str) -> str:
+    return text.splitlines()[0].removeprefix("## ")
+
+
+def state_of_head() -> str:
+    with at_commit("HEAD") as found:
+        return found.state_id
+
+
+def known_spread(repo: ReviewRepository, accuracies: list[float]) -> None:
+    """Commit to the base what several seeds of it gave."""
+    repo.record_seeds(accuracies, state_of_head())
+    repo.commit("Record seeds")
+
+
+def propose(repo: ReviewRepository, fixed: int, broken: int, **params: object) -> None:
+    repo.run("git", "switch", "--quiet", "--create", "change")
+    repo.edit_params({"model.dropout": 0.3} | {k.replace("__", "."): v for k, v in params.items()})
+    repo.change_errors(fixed, broken)
+    repo.commit("Change")
+
+
+def test_id_of_a_committed_state_is_the_one_that_plot_wrote(
+    repo: ReviewRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repo.path)
+    lock = YAML().load(repo.path / "dvc.lock")
+    (written,) = (o for o in lock["stages"]["plot"]["outs"] if o["path"] == "data/state.txt")
+    assert hashlib.md5(f"{state_of_head()}\n".encode()).hexdigest() == written["md5"]
+
+
+@pytest.mark.parametrize(
+    ("fixed", "broken", "accuracies", "expected"),
+    [
+        (100, 0, NEAR, "A real improvement"),
+        (0, 100, NEAR, "A real regression"),
+        (160, 100, WIDE, "This model is better, but another seed could do the same"),
+        (100, 160, WIDE, "This model is worse, but another seed could do the same"),
+        (110, 100, WIDE, "No difference on these images"),
+        (110, 100, None, "No difference on these images"),
+        (160, 100, None, "This model is better, and nothing is known about seeds"),
+        (100, 160, None, "This model is worse, and nothing is known about seeds"),
+    ],
+)
+def test_verdict_needs_both_the_images_and_the_seeds(
+    repo: ReviewRepository,
+    run: Report,
+    fixed: int,
+    broken: int,
+    accuracies: list[float] | None,
+    expected: str,
+) -> None:
+    if accuracies:
+        known_spread(repo, accuracies)
+    propose(repo, fixed, broken)
+    text = run()
+    assert verdict_of(text) == expected
+    after = 0.9578 + (fixed - broken) / 10_000
+    assert f"**0.9578 → {after:.4f}**: {(fixed - broken) / 100:+.2f} points" in text
+    p_value = mcnemar([[0, fixed], [broken, 0]], exact=True).pvalue
+    shown = "< 0.0001" if p_value < 0.0001 else f"= {p_value:.2g}"
+    assert (
+        f"{fixed} went from wrong to right and {broken} from right to wrong, p = {shown} " in text
+    )
+    assert ("python -m pipeline.seeds" in text) == (accuracies is None)
+
+
+def test_seeds_of_both_sides_are_compared_by_their_means(
+    repo: ReviewRepository, run: Report
+) -> None:
+    known_spread(repo, WIDE)
+    propose(repo, 160, 100)
+    better = [0.9638, 0.964, 0.968, 0.966, 0.962]
+    repo.record_seeds(better, state_of_head())
+    repo.commit("Record seeds of the change")
+    text = run()
+    assert verdict_of(text) == "A real improvement"
+    assert "Welch's test" in text
+    compared = CompareMeans(DescrStatsW(better), DescrStatsW(WIDE))
+    p_value = compared.ttest_ind(usevar="unequal")[1]
+    low, high = compared.tconfint_diff(usevar="unequal")
+    assert f"interval {100 * low:+.2f} to {100 * high:+.2f}, p = {p_value:.2g}" in text
+
+
+def test_seeds_that_would_be_needed_are_named(repo: ReviewRepository, run: Report) -> None:
+    known_spread(repo, WIDE)
+    propose(repo, 160, 100)
+    observed = abs(0.9638 - sum(WIDE) / len(WIDE))
+    effect = observed / pd.Series(WIDE).std()
+    needed = TTestIndPower().solve_power(effect, alpha=0.05, power=0.8)
+    assert f"{-(-needed // 1):.0f} seeds on each side would be needed" in run()
+
+
+def test_another_seed_alone_is_never_an_improvement(repo: ReviewRepository, run: Report) -> None:
+    propose(repo, 160, 0, model__dropout=0.0, train__seed=1)
+    text = run()
+    assert verdict_of(text) == "This model is better, but another seed could do the same"
+    assert "nothing was changed but the seed" in text
+
+
+def test_spread_of_another_state_is_not_used(repo: ReviewRepository, run: Report) -> None:
+    repo.record_seeds(NEAR, "0" * 32)
+    repo.commit("Record seeds of something else")
+    propose(repo, 160, 100)
+    text = run()
+    assert verdict_of(text) == "This model is better, and nothing is known about seeds"
+
+
+def test_different_test_images_are_said_and_compared_unpaired(
+    repo: ReviewRepository, run: Report
+) -> None:
+    repo.run("git", "switch", "--quiet", "--create", "change")
+    repo.change_test_images(samples=5000, errors=400)
+    repo.commit("Test on fewer images")
+    text = run()
+    assert "tested on **different images** (10,000 of mnist; 5,000 of mnist)" in text
+    assert "exact McNemar" not in text
+    low, high = confint_proportions_2indep(4600, 5000, 9578, 10_000, method="newcomb")
+    assert f"95% interval {100 * low:+.2f} to {100 * high:+.2f}" in text
+
+
+def test_changed_params_and_stages_are_listed_with_their_reasons(
+    repo: ReviewRepository, run: Report
+) -> None:
+    propose(repo, 3, 2, train__epochs=12)
+    with (repo.path / "pipeline/figures.py").open("a") as module:
+        module.write("# Changed\n")
+    repo.relock()
+    repo.commit("Change code")
+    text = run()
+    assert "| `model.dropout` | `0.0` | `0.3` |" in text
+    assert "| `train.epochs` | `10` | `12` |" in text
+    rows = {line.split(" | ")[0]: line for line in text.splitlines()}
+    assert "param: `model.dropout`, `train.epochs`" in rows["| train"]
+    assert "`models/model.keras`" in rows["| train"]
+    assert "earlier outputs: `models/model.keras`" in rows["| evaluate"]
+    assert "code: `pipeline/figures.py`" in rows["| plot"]
+    assert "| prepare | — | none |" in text
+
+
+def test_worse_metrics_are_marked_and_unchanged_ones_folded(
+    repo: ReviewRepository, run: Report
+) -> None:
+    propose(repo, 0, 50)
+    text = run()
+    (accuracy,) = (line for line in text.splitlines() if line.startswith("| test accuracy"))
+    for correct in (9578, 9528):
+        low, high = proportion_confint(correct, 10_000, method="wilson")
+        assert f"{correct / 10_000:.4f} ({low:.4f} to {high:.4f})" in accuracy
+    assert accuracy.endswith("**worse** |")
+    shown, folded = text.split("unchanged</summary>", 1)
+    assert "| test loss" not in shown
+    assert "| test loss" in folded
+
+
+def test_a_class_that_breaks_is_named(repo: ReviewRepository, run: Report) -> None:
+    propose(repo, 0, 60)  # all of them sevens
+    text = run()
+    shown, folded = text.split("All 10 classes</summary>")
+    assert shown.count("| 0 | 60 | < 0.0001 | **worse** |") == 1
+    assert folded.count("| 0 | 60 | < 0.0001 | **worse** |") == 1
+    assert folded.count("| 0 | 0 | 1 |") == 9
+    assert "no other class differs beyond chance" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "edit", "warning"),
+    [
+        (
+            "params.yaml",
+            lambda text: text.replace("epochs: 10", "epochs: 11"),
+            "train.epochs is 11",
+        ),
+        ("pipeline/network.py", lambda text: text + "# More\n", "pipeline/network.py is not what"),
+        (
+            "data/raw/mnist/t10k-labels-idx1-ubyte.gz",
+            lambda text: text + "more",
+            "data/raw/mnist is not what",
+        ),
+        (
+            "metrics/history.csv",
+            lambda text: text.replace("0.842885", "0.742885"),
+            "metrics/history.csv is not what",
+        ),
+    ],
+)
+def test_stale_lock_is_named_and_closes_its_gate(
+    repo: ReviewRepository, run: Report, path: str, edit: Callable[[str], str], warning: str
+) -> None:
+    file = repo.path / path
+    file.write_bytes(edit(file.read_bytes().decode("latin-1")).encode("latin-1"))
+    text = run("main")
+    assert warning in text
+    with pytest.raises(PipelineError, match=r"^stale: ") as raised:
+        run("main", "--fail-on", "stale")
+    assert raised.value.exit_code == 1
+    assert run("main", "--fail-on", "regression")
+    repo.commit("Forget dvc repro")
+    assert warning in run("HEAD~", "--head", "HEAD")
+
+
+def test_state_as_dvc_made_it_is_not_stale(run: Report) -> None:
+    assert "stale" not in run("main", "--fail-on", "stale", "--fail-on", "regression")
+
+
+def test_lock_without_a_stage_is_stale(repo: ReviewRepository, run: Report) -> None:
+    path = repo.path / "dvc.yaml"
+    path.write_text(path.read_text().replace("- pipeline/plot.py", "- pipeline/summary.py"))
+    with pytest.raises(PipelineError, match=r"stage plot depends on pipeline/summary.py"):
+        run("main", "--fail-on", "stale")
+
+
+def test_gate_is_closed_for_a_regression_and_open_for_what_a_seed_could_do(
+    repo: ReviewRepository, run: Report
+) -> None:
+    known_spread(repo, WIDE)
+    propose(repo, 100, 160)
+    assert run("--fail-on", "regression")
+    repo.change_errors(0, 600)
+    repo.commit("Worse")
+    with pytest.raises(PipelineError, match=r"^regression: the test accuracy is lower") as raised:
+        run("--fail-on", "regression")
+    assert raised.value.exit_code == 1
+
+
+def test_gate_is_closed_for_a_worse_model_where_seeds_are_unknown(
+    repo: ReviewRepository, run: Report
+) -> None:
+    propose(repo, 100, 160)
+    with pytest.raises(PipelineError, match=r"is not known; `python -m pipeline.seeds"):
+        run("--fail-on", "regression")
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("metrics/evaluation.json", "{}"),
+        ("metrics/evaluation.json", "no JSON"),
+        ("metrics/errors.csv", ""),
+        ("metrics/errors.csv", "image,label\n1,2\n"),
+        ("metrics/errors.csv", "image,label,predicted,probability\n1,2,3,0.5\n"),
+        ("metrics/history.csv", "epoch,loss,accuracy,val_loss,val_accuracy\n"),
+        ("metrics/dataset.json", '{"splits": []}'),
+        ("metrics/seeds.json", "{}"),
+        ("dvc.lock", "<<<<<<< HEAD\nschema: '2.0'\n"),
+        ("params.yaml", ""),
+        ("metrics/errors.csv", None),
+        ("dvc.lock", None),
+    ],
+)
+def test_missing_or_malformed_files_are_errors_never_no_change(
+    repo: ReviewRepository, run: Report, path: str, content: str | None
+) -> None:
+    if content is None:
+        (repo.path / path).unlink()
+    else:
+        (repo.path / path).write_text(content)
+    with pytest.raises(PipelineError, match=path) as raised:
+        run("main")
+    assert raised.value.exit_code == 2
+    repo.commit("Damage")
+    with pytest.raises(PipelineError, match=path) as raised:
+        run("HEAD", "--head", "HEAD~")
+    assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [["nowhere"], ["main", "--head", "nowhere"], ["--", "-x"]])
+def test_unreadable_revision_is_an_error(run: Report, arguments: list[str]) -> None:
+    with pytest.raises(PipelineError, match="Git knows no such commit") as raised:
+        run(*arguments)
+    assert raised.value.exit_code == 2
+
+
+def test_base_is_where_the_state_left_main(repo: ReviewRepository, run: Report) -> None:
+    propose(repo, 30, 10)
+    repo.run("git", "switch", "--quiet", "main")
+    repo.change_errors(0, 200)
+    repo.commit("Main goes on")
+    repo.run("git", "switch", "--quiet", "change")
+    assert "**0.9578 → 0.9598**" in run()
+    assert "**0.9378 → 0.9598**" in run("main")
+    assert "**0.9598 → 0.9378**" in run("change", "--head", "main")
+
+
+def test_validation_on_test_images_and_other_packages_are_warned_of(
+    repo: ReviewRepository, run: Report
+) -> None:
+    repo.edit_params({"prepare.val_from": "test"})
+    lock = repo.path / "requirements.txt"
+    (pinned,) = (line for line in lock.read_text().splitlines() if line.startswith("keras=="))
+    lock.write_text(lock.read_text().replace(pinned, "keras==3.99.1 \\"))
+    text = run("main")
+    assert "validates on test images" in text
+    assert "`requirements.txt` has keras 3.99.1 instead of " in text
+
+
+def test_output_has_the_report_with_its_pictures_beside_it(
+    repo: ReviewRepository, run: Report
+) -> None:
+    propose(repo, 20, 30)
+    printed = run("--output", "out")
+    folder = repo.path / "out"
+    assert {p.name for p in folder.iterdir()} == {
+        "report.md",
+        "changed_images.png",
+        "training_curves.png",
+    }
+    written = (folder / "report.md").read_text()
+    assert written.splitlines()[0] == printed.splitlines()[0]
+    for name in ("changed_images.png", "training_curves.png"):
+        assert f"]({name})" in written
+        assert name not in printed
+        with Image.open(folder / name) as picture:
+            assert min(picture.size) > 400
+        assert (folder / name).stat().st_size < 100_000
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    run("--output", "out")
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_report_without_raw_images_says_so(repo: ReviewRepository, run: Report) -> None:
+    propose(repo, 20, 30)
+    (repo.path / "data/raw/mnist/t10k-images-idx3-ubyte.gz").unlink()
+    run("main", "--output", "out")
+    assert "cannot be shown" in (repo.path / "out/report.md").read_text()
+
+
+def test_figures_in_git_are_linked_at_their_commits_on_github(
+    repo: ReviewRepository, run: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    propose(repo, 20, 30)
+    (repo.path / "metrics/figures/loss.png").write_bytes(b"another figure")
+    repo.commit("Draw")
+    assert "/raw/" not in run()
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.example")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
+    text = run()
+    for revision in ("main", "HEAD"):
+        sha = repo.run("git", "rev-parse", revision).stdout.strip()
+        link = f"https://github.example/owner/name/raw/{sha}/metrics/figures/loss.png"
+        assert text.count(f'src="{link}"') == 1
+    assert "accuracy.png" not in text
+
+
+def test_other_bits_on_this_machine_are_only_warned_of(repo: ReviewRepository, run: Report) -> None:
+    known_spread(repo, WIDE)
+    propose(repo, 30, 20)
+    assert "gave the committed bytes" in run("--reproduced", "--fail-on", "stale")
+    repo.change_errors(40, 50)  # what `dvc repro` made of it on another processor
+    text = run("--reproduced", "--fail-on", "stale", "--fail-on", "regression")
+    assert "**0.9578 → 0.9588**" in text  # what was committed
+    assert "gave other bits on this machine (test accuracy 0.9578 instead of 0.9588" in text
+    assert "no more than another seed does" in text
+    repo.change_errors(0, 1500)
+    with pytest.raises(PipelineError, match="more than another seed does"):
+        run("--reproduced", "--fail-on", "stale")
+
+
+def test_other_bits_are_only_warned_of_where_seeds_are_unknown(
+    repo: ReviewRepository, run: Report
+) -> None:
+    propose(repo, 30, 20)
+    repo.change_errors(0, 1500)
+    assert "is not known" in run("--reproduced", "--fail-on", "stale")
+
+
+def test_images_shown_are_those_that_the_errors_count(
+    repo: ReviewRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repo.path)
+    with at_commit("HEAD") as revision:
+        images = read_test_images(revision)
+    content = gzip.decompress((ROOT / "data/raw/mnist/t10k-images-idx3-ubyte.gz").read_bytes())
+    assert images[125].tobytes() == content[16 + 125 * 784 : 16 + 126 * 784]
