@@ -17,8 +17,7 @@ def main() -> None:
         f"{result['errors']:,} of {result['samples']:,} images are misclassified.\n\n"
         "Next:  look at metrics/figures\n"
         "       make ui             compare runs in MLflow\n"
-        "       dvc metrics diff    what changed since the last commit (after"
-        " `source .venv/bin/activate`)\n"
+        "       make report         what changed, and whether it is real\n"
         "       edit params.yaml and run it again"
     )
 

@@ -10,7 +10,7 @@ from pipeline.arrays import ByteArray
 from pipeline.dataset import find_idx, read_idx
 from pipeline.errors import DataError
 from pipeline.paths import RAW
-from pipeline.review import changes, markdown, measures, paired, verdict, wording
+from pipeline.review import changes, measures, paired, tables, verdict, wording
 from pipeline.review.lookup import Lookup
 from pipeline.review.reproduction import Reproduction, check_reproduction
 from pipeline.review.revision import Revision
@@ -73,24 +73,24 @@ def write(
     """Return the report; with a folder, write it there as well, with its pictures beside it."""
     judgement, level = findings.judgement, 1 - verdict.LEVEL
     classes = paired.compare_classes(old.errors, new.errors, new.class_counts, level)
-    figures = markdown.figures_table(old, new, _github())
+    figures = tables.figures_table(old, new, _github())
     sections = [
         wording.headline(old, new, judgement),
         wording.evidence(old, new, judgement),
         _alerts(findings),
         "### What was changed",
-        markdown.params_table(changes.changed_params(old, new)),
-        markdown.folded("Stages", markdown.stages_table(changes.changed_stages(old, new))),
+        tables.params_table(changes.changed_params(old, new)),
+        tables.folded("Stages", tables.stages_table(changes.changed_stages(old, new))),
         "### What it did to the metrics",
-        markdown.measures_table(measures.compare_totals(old, new, level)),
-        markdown.recall_table(classes) if judgement.pairs else "",
-        markdown.folded(
+        tables.measures_table(measures.compare_totals(old, new, level)),
+        tables.recall_table(classes) if judgement.pairs else "",
+        tables.folded(
             "Precision and recall of each class, with intervals",
-            markdown.measures_table(measures.compare_classes(old, new, level)),
+            tables.measures_table(measures.compare_classes(old, new, level)),
         ),
         PICTURES,
-        markdown.folded("Figures before and after", figures) if figures else "",
-        markdown.runs_list(old, new, lookup.answer()),
+        tables.folded("Figures before and after", figures) if figures else "",
+        tables.runs_list(old, new, lookup.answer()),
     ]
     if folder:
         pictures = _join(_draw(old, new, judgement, folder)).rstrip()

@@ -1,10 +1,10 @@
 """The verdict and its grounds, in words."""
 
 from pipeline.review.difference import Difference
-from pipeline.review.markdown import p_value
 from pipeline.review.revision import Revision
 from pipeline.review.significance import prediction_interval
 from pipeline.review.spread import Spread
+from pipeline.review.tables import p_value
 from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, Judgement
 
 INTERVAL = f"{100 * (1 - LEVEL):g}% interval"

@@ -1,0 +1,131 @@
+"""A base and four branches that the real pipeline has made, and what their reviewer is told."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from tests.conftest import Clone, make_clone
+
+BASE = {
+    "model.conv_blocks": [[8, 16]],
+    "model.dense_units": [32],
+    "train.learning_rate": 0.003,
+    "train.epochs": 8,
+}
+BRANCHES = {
+    "better": {"prepare.train_samples": 2000, "train.epochs": 5},
+    "worse": {"train.learning_rate": 0.00001},
+    "seed": {"train.seed": 77},
+}
+
+
+@pytest.fixture(scope="session")
+def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A base with five seeds, three branches and a stale one; all workers share it: read only."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    path = shared / "reviewed" / "repository"
+    done = path.parent / "done"
+    with FileLock(f"{path.parent}.lock"):
+        if not done.exists():
+            path.mkdir(parents=True)
+            build(make_clone(path))
+            done.touch()
+    return Clone(path)
+
+
+def build(clone: Clone) -> None:
+    off = {"PIPELINE_MLFLOW": "off"}
+    clone.edit_params(BASE)
+    clone.run("dvc", "repro", **off)
+    clone.commit("Base")
+    clone.run("python", "-m", "pipeline.seeds", "--seeds", "5", **off)
+    clone.commit("Measure the spread over seeds")
+    for branch, params in BRANCHES.items():
+        clone.run("git", "switch", "--quiet", "--create", branch, "main")
+        clone.run("dvc", "checkout", "--quiet")
+        clone.edit_params(params)
+        clone.run("dvc", "repro", **off)
+        clone.commit(branch)
+    clone.run("git", "switch", "--quiet", "--create", "stale", "main")
+    clone.run("dvc", "checkout", "--quiet")
+    clone.edit_params({"train.epochs": 9})
+    clone.commit("Forget dvc repro")
+
+
+def accuracy_of(clone: Clone, revision: str) -> float:
+    text = clone.run("git", "show", f"{revision}:metrics/evaluation.json").stdout
+    return float(json.loads(text)["accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("branch", "verdicts", "code", "reason"),
+    [
+        ("better", {"A real improvement"}, 0, ""),
+        ("worse", {"A real regression"}, 1, "regression: the test accuracy is lower"),
+        (
+            "seed",
+            {
+                "No difference on these images",
+                "This model is better, but another seed could do the same",
+                "This model is worse, but another seed could do the same",
+            },
+            0,
+            "",
+        ),
+        ("stale", {"No difference on these images"}, 1, "stale: params.yaml: train.epochs is 9"),
+    ],
+)
+def test_each_branch_gets_its_verdict_and_exit_code(
+    reviewed: Clone, branch: str, verdicts: set[str], code: int, reason: str
+) -> None:
+    gates = ["--fail-on", "regression", "--fail-on", "stale"]
+    command = ["python", "-m", "pipeline.report", "main", "--head", branch, *gates]
+    result = reviewed.run(*command, check=False)
+    assert result.stdout.splitlines()[0].removeprefix("## ") in verdicts
+    assert result.returncode == code, result.stdout
+    assert reason in result.stdout.splitlines()[-1]
+    before, after = (accuracy_of(reviewed, revision) for revision in ("main", branch))
+    assert f"**{before:.4f} → {after:.4f}**" in result.stdout
+    for name, value in BRANCHES.get(branch, {"train.epochs": 9}).items():
+        (row,) = (line for line in result.stdout.splitlines() if line.startswith(f"| `{name}`"))
+        assert row.endswith(f" | `{value}` |")
+
+
+def test_report_needs_neither_dvc_cache_nor_tensorflow_nor_mlflow(
+    reviewed: Clone, tmp_path: Path
+) -> None:
+    """As in a fork: a fresh clone, in which these packages cannot be imported."""
+    reviewed.run("git", "clone", "--quiet", "--branch", "better", ".", str(tmp_path / "fork"))
+    blocked = tmp_path / "blocked"
+    for package in ("tensorflow", "keras", "mlflow", "dvc"):
+        (blocked / package).mkdir(parents=True)
+        (blocked / package / "__init__.py").write_text(f"raise ImportError('{package}')\n")
+    fork = Clone(tmp_path / "fork")
+    text = fork.run(
+        *("python", "-m", "pipeline.report", "--output", str(tmp_path / "out")),
+        PYTHONPATH=str(blocked),
+    ).stdout
+    assert text.startswith("## A real improvement\n")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "report.md",
+        "changed_images.png",
+        "training_curves.png",
+    }
+
+
+def test_runs_of_both_states_are_named_where_a_store_has_them(clone: Clone) -> None:
+    text = clone.run("python", "-m", "pipeline.report", "HEAD").stdout
+    assert "### MLflow runs" in text
+    assert text.count("main ") >= 2
+    shutil.move(clone.path / "mlflow.db", clone.path / "elsewhere.db")
+    assert "MLflow" not in clone.run("python", "-m", "pipeline.report", "HEAD").stdout
+    assert not (clone.path / "mlflow.db").exists()
+    unreachable = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
+    text = clone.run("python", "-m", "pipeline.report", "HEAD", **unreachable).stdout
+    assert text.splitlines()[-1] in ("MLflow could not be reached.", "MLflow did not answer.")
