@@ -13,7 +13,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 ORIGIN := { pwd; $(PYTHON) -V; cat requirements.txt; }
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint lock bench ui publish promote serve venv venv-dev
+.PHONY: help repro seeds test lint lock bench ui publish promote serve venv venv-dev
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ help:  ## list the targets
 repro: venv  ## run what has changed: dvc repro
 	@$(IN_VENV) dvc repro
 	@.venv/bin/python -m pipeline.summary
+
+seeds: venv  ## train with several seeds (SEEDS, default 5): how much the accuracy varies
+	@$(IN_VENV) python -m pipeline.seeds --seeds $(or $(SEEDS),5)
 
 test: venv-dev  ## run the tests
 	@$(IN_VENV) python -m pytest -n 2 --dist worksteal
