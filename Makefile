@@ -13,7 +13,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 ORIGIN := { pwd; $(PYTHON) -V; cat requirements.txt; }
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint lock bench ui publish report promote serve venv venv-dev
+.PHONY: help repro seeds report test lint lock bench ui publish promote serve venv venv-dev
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,12 @@ help:  ## list the targets
 repro: venv  ## run what has changed: dvc repro
 	@$(IN_VENV) dvc repro
 	@.venv/bin/python -m pipeline.summary
+
+seeds: venv  ## train with several seeds (SEEDS, default 5): how much the accuracy varies
+	@$(IN_VENV) python -m pipeline.seeds --seeds $(or $(SEEDS),5)
+
+report: venv  ## say what the working tree changed against main, or BASE, and whether it is real
+	@.venv/bin/python -m pipeline.report $(BASE)
 
 test: venv-dev  ## run the tests
 	@$(IN_VENV) python -m pytest -n 2 --dist worksteal
@@ -45,9 +51,6 @@ ui: venv  ## open the MLflow UI on 127.0.0.1, port 5000 or PORT
 
 publish: venv  ## make MLflow agree with Git and DVC
 	@.venv/bin/python -m pipeline.publish
-
-report: venv  ## say what the working tree changed against main, or BASE, and whether it is real
-	@.venv/bin/python -m pipeline.report $(BASE)
 
 promote: venv  ## make this state's model the champion, unless it is worse (LEVEL, default 0.05)
 	@.venv/bin/python -m pipeline.promote --level $(or $(LEVEL),0.05)

@@ -5,8 +5,6 @@ import io
 import json
 
 import pandas as pd
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
 
 from pipeline import files, splits, stage, state
 from pipeline.errors import PipelineError
@@ -14,10 +12,9 @@ from pipeline.git import git
 from pipeline.params import Params, load_params
 from pipeline.paths import ERRORS, EVALUATION
 from pipeline.review.paired import compare
+from pipeline.review.reproduced import require_reproduced, shorten
 from pipeline.tracking import registry, runs, store
 from pipeline.tracking.publication import publish_present
-
-SHOWN = 3  # names in a message
 
 
 def promote(params: Params, level: float) -> str:
@@ -72,26 +69,13 @@ def require_commit() -> str:
     if not commit:
         raise PipelineError("Git: there is no commit; only a committed state can be promoted")
     if changes := git("status", "--porcelain", "--untracked-files=normal").splitlines():
-        names = _shorten([line.split(maxsplit=1)[1] for line in changes])
+        names = shorten([line.split(maxsplit=1)[1] for line in changes])
         raise PipelineError(
             f"Git: not committed: {names}; only a committed state can be promoted: commit, stash "
             "or remove what differs"
         )
-    try:
-        stale = Repo().status()
-    except DvcException as error:
-        raise PipelineError(f"DVC: {error}") from error
-    if stale:
-        raise PipelineError(
-            f"DVC: not as dvc.lock has it: {_shorten(list(stale))}; `dvc repro`, commit, and "
-            "promote that"
-        )
+    require_reproduced("`dvc repro`, commit, and promote that")
     return commit
-
-
-def _shorten(names: list[str]) -> str:
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _describe_metrics(metrics: dict[str, object]) -> dict[str, str]:

@@ -10,7 +10,20 @@ import pytest
 from tests.conftest import Clone
 from tests.ui import serve_ui, use_this_environment
 
-TARGETS = ["help", "repro", "test", "lint", "bench", "ui", "publish", "report", "promote", "serve", "lock"]
+TARGETS = [
+    "help",
+    "repro",
+    "seeds",
+    "report",
+    "test",
+    "lint",
+    "bench",
+    "ui",
+    "publish",
+    "promote",
+    "serve",
+    "lock",
+]
 # Stands in for Python: makes a virtual environment of itself, and notes what it is asked to do.
 STAND_IN = """#!/bin/sh
 echo "$@" >> "$LOG"

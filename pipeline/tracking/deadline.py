@@ -4,8 +4,11 @@ import json
 import math
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import psutil
 
@@ -36,6 +39,38 @@ def spend(seconds: float, failed: bool) -> None:
     with suppress(OSError):  # a note that cannot be written must not fail training either
         WAITED.parent.mkdir(parents=True, exist_ok=True)
         WAITED.write_text(json.dumps(waited))
+
+
+def follow(steps: Iterator[object]) -> None:
+    """Go through steps that ask MLflow, each of which may take as long as one `dvc repro` waits.
+
+    One that takes longer is left behind.
+
+    Raises:
+        PipelineError: a step raises it, or takes too long.
+    """
+    with suppress(ImportError):  # which the first step says
+        store.import_mlflow()  # not to be taken for a slow store where the machine is busy
+    results: SimpleQueue[PipelineError | bool] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            for _ in steps:
+                results.put(True)
+            results.put(False)
+        except PipelineError as error:
+            results.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    going_on: PipelineError | bool = True
+    while going_on is True:
+        limit = remaining()
+        try:
+            going_on = results.get(timeout=limit)
+        except Empty:
+            raise no_answer(limit) from None
+    if isinstance(going_on, PipelineError):
+        raise going_on
 
 
 def no_answer(seconds: float) -> PipelineError:

@@ -1,6 +1,5 @@
 """The states that were committed, read from Git and DVC's cache."""
 
-import re
 import subprocess
 import tarfile
 import tempfile
@@ -9,13 +8,13 @@ from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
 
 from pipeline import files, state
 from pipeline.errors import DataError
 from pipeline.git import git
 from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY, METRICS, MODEL, PARAMS
 from pipeline.splits import array_paths
+from pipeline.tracking.commits import Commit, branches_by_commit, commits_with, experiments
 from pipeline.tracking.origin import (
     Origin,
     describe_changes,
@@ -27,17 +26,6 @@ from pipeline.tracking.snapshot import Snapshot
 
 LOCK = Path("dvc.lock")
 FILES = [str(PARAMS), str(LOCK), str(METRICS)]
-EXPERIMENT_REF = re.compile(r"refs/exps/\w{2}/\w{38}/(.+)")
-FORMAT = "--format=%H%x09%ct%x09%an"
-
-
-class Commit(NamedTuple):
-    """A commit, and the DVC experiment that it is the result of, if any."""
-
-    sha: str
-    seconds: int
-    author: str
-    experiment: str = ""
 
 
 def committed_snapshots(faults: list[str]) -> Iterator[Snapshot]:
@@ -48,16 +36,29 @@ def committed_snapshots(faults: list[str]) -> Iterator[Snapshot]:
     """
     from dvc.repo import Repo  # takes half a second
 
-    branches = _branches_by_commit()
-    experiments = list(_experiments())
+    branches = branches_by_commit()
+    tried = list(experiments())
     with Repo() as repo:
         read = partial(_read_all, branches=branches, cache_path=repo.cache.local.oid_to_path)
-        names = {s.state_id: s.origin.experiment for s in read(experiments, faults=[])}
-        for snapshot in read(_commits(), faults=faults):
+        names = {s.state_id: s.origin.experiment for s in read(tried, faults=[])}
+        for snapshot in read(commits_with(FILES), faults=faults):
             # What was kept of an experiment keeps its name.
             name = names.get(snapshot.state_id, "")
             yield replace(snapshot, origin=replace(snapshot.origin, experiment=name))
-        yield from read(experiments, faults=faults)
+        yield from read(tried, faults=faults)
+
+
+def experiment_snapshots(name: str) -> Iterator[Snapshot]:
+    """Yield the state of each DVC experiment of that name: one for each commit it is based on.
+
+    The files of a state are there until the next one is asked for. What is not whole is left out.
+    """
+    from dvc.repo import Repo
+
+    named = [commit for commit in experiments() if commit.experiment == name]
+    if named:
+        with Repo() as repo:
+            yield from _read_all(named, [], branches_by_commit(), repo.cache.local.oid_to_path)
 
 
 def _read_all(
@@ -75,44 +76,6 @@ def _read_all(
                 yield _read(commit, branches, folder, cache_path)
             except DataError as error:
                 faults.append(f"commit {commit.sha[:7]} holds no state: {error}")
-
-
-def _commits() -> Iterator[Commit]:
-    """Yield the commits that may have another state than the one before, the oldest first."""
-    head = git("rev-parse", "--verify", "--quiet", "HEAD")  # none on a branch without commits
-    log = git(
-        *("log", "--full-history", "--topo-order", "--reverse", FORMAT),
-        *("--branches", "--tags", "--remotes", *head.split(), "--", *FILES),
-    )
-    for line in log.splitlines():
-        sha, seconds, author = line.split("\t", maxsplit=2)
-        yield Commit(sha, int(seconds), author)
-
-
-def _experiments() -> Iterator[Commit]:
-    for ref in git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
-        match = EXPERIMENT_REF.fullmatch(ref)
-        if match:
-            sha, seconds, author = git("log", "-1", FORMAT, ref).split("\t", maxsplit=2)
-            yield Commit(sha, int(seconds), author, match[1])
-
-
-def _branches_by_commit() -> dict[str, str]:
-    """Return the branch of each commit: the one it was made on, as far as Git can tell."""
-    refs = git(
-        *("for-each-ref", "--sort=committerdate", "refs/heads", "refs/remotes"),
-        "--format=%(refname)",
-    ).splitlines()
-    refs = [ref for ref in refs if not ref.endswith("/HEAD")]
-    # `main` first: commits before a fork are on both branches, and belong to the trunk.
-    refs.sort(key=lambda ref: (not ref.endswith(("/main", "/master")), "/remotes/" in ref))
-    branches: dict[str, str] = {}
-    for first_parent in (["--first-parent"], []):  # what was merged is on its own branch first
-        for ref in refs:
-            name = re.sub("refs/(heads|remotes/[^/]+)/", "", ref)
-            for sha in git("rev-list", *first_parent, ref).splitlines():
-                branches.setdefault(sha, name)
-    return branches
 
 
 def _extract(sha: str, folder: Path) -> bool:

@@ -1,0 +1,142 @@
+"""Train the present state with several seeds, and record how much its test accuracy varies."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+from pipeline import files, stage
+from pipeline.errors import PipelineError
+from pipeline.params import Params, load_params
+from pipeline.paths import SEEDS
+from pipeline.review.experiment import remove_experiment, run_experiment
+from pipeline.review.recipe import (
+    experiment_name,
+    find_run,
+    identify_recipe,
+    read_run,
+    require_in_git,
+)
+from pipeline.review.reproduced import require_reproduced
+from pipeline.review.spread import SeedRun, Spread, summarise
+from pipeline.tracking import deadline, store
+from pipeline.tracking.seed_group import group_runs, try_store
+from pipeline.tracking.snapshot import Snapshot, present_snapshot
+
+LAST_SEED = 2**32 - 1  # that params.yaml may have
+
+
+def record_spread(params: Params, count: int) -> bool:
+    """Train with `count` seeds, the present one and those that follow; write the spread.
+
+    Returns:
+        Whether MLflow was not asked in vain.
+
+    Raises:
+        PipelineError: the present state is not what the pipeline makes, or a training failed.
+    """
+    seeds = range(params.train.seed, params.train.seed + count)
+    if seeds[-1] > LAST_SEED:
+        raise PipelineError(
+            f"--seeds: only {LAST_SEED + 1 - seeds[0]} seeds follow from train.seed {seeds[0]} on; "
+            "lower train.seed in params.yaml"
+        )
+    require_reproduced("`dvc repro` first")
+    present = present_snapshot(params)
+    require_in_git(present)
+    recipe = identify_recipe(present)
+    tracked = store.enabled() and _answers(try_store())
+
+    runs = []
+    try:
+        for run, how in _train(present, recipe, seeds, tracked):
+            runs.append(run)
+            print(f"seed {run.seed}: test accuracy {run.accuracy:.4f} ({how})", flush=True)
+    except (KeyboardInterrupt, SystemExit):
+        print(
+            f"{len(runs)} of {count} seeds are done and kept; the same command goes on from there",
+            file=sys.stderr,
+        )
+        raise
+    spread = summarise(present.state_id, runs, params.evaluate.confidence)
+    files.write_json(SEEDS, spread.model_dump(mode="json"))
+    print(_describe(spread), flush=True)
+    names = {seed: experiment_name(recipe, seed) for seed in seeds[1:]}
+    if not tracked:
+        return not store.enabled()
+    return _answers(group_runs(present, recipe, names, spread))
+
+
+def _train(
+    present: Snapshot, recipe: str, seeds: range, tracked: bool
+) -> Iterator[tuple[SeedRun, str]]:
+    """Yield the result of each seed, and how it came about."""
+    yield read_run(present), "the present state"
+    for seed in seeds[1:]:
+        start = time.monotonic()
+        name = experiment_name(recipe, seed)
+        run = find_run(recipe, seed)
+        if run:
+            yield run, "cached"
+            continue
+        # A store that has not answered is not tried again.
+        run_experiment(name, seed, {} if tracked else {"PIPELINE_MLFLOW": "off"})
+        run = find_run(recipe, seed)
+        if not run:
+            remove_experiment(name)
+            raise PipelineError(
+                f"seed {seed}: params, data or code were changed meanwhile; `dvc repro` first"
+            )
+        yield run, f"{time.monotonic() - start:.0f} s"
+
+
+def _answers(steps: Iterator[None]) -> bool:
+    """Tell whether MLflow does what it is asked to; say what is wrong where it does not."""
+    try:
+        deadline.follow(steps)
+    except PipelineError as error:
+        print(f"{error}; {SEEDS} does not depend on it", file=sys.stderr)
+        return False
+    return True
+
+
+def _describe(spread: Spread) -> str:
+    return (
+        f"{spread.seeds} seeds: test accuracy {spread.accuracy_mean:.4f} on average, standard "
+        f"deviation {spread.accuracy_std:.4f}, {100 * spread.confidence:g}% interval of the mean "
+        f"{spread.accuracy_low:.4f} to {spread.accuracy_high:.4f}; written to {SEEDS}"
+    )
+
+
+def read_count(text: str) -> int:
+    """Return a number of seeds.
+
+    Raises:
+        ArgumentTypeError: it is not a whole number from 2 on.
+    """
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 2, got {text}")
+    return int(text)
+
+
+def main() -> None:
+    """Train, write, and show the runs in MLflow as a group."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.seeds", description=__doc__)
+    parser.add_argument(
+        "--seeds",
+        type=read_count,
+        default=5,
+        help="how many, the present one included (default: %(default)s)",
+    )
+    count = parser.parse_args().seeds
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # a closed terminal
+        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+    if not record_spread(load_params(), count):
+        sys.stderr.flush()
+        os._exit(0)  # an orderly end might wait for MLflow's own threads
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,58 @@
+"""Which commits there are, on branches and as DVC experiments."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pipeline.git import git
+
+EXPERIMENT_REF = re.compile(r"refs/exps/\w{2}/\w{38}/(.+)")
+FORMAT = "--format=%H%x09%ct%x09%an"
+
+
+class Commit(NamedTuple):
+    """A commit, and the DVC experiment that it is the result of, if any."""
+
+    sha: str
+    seconds: int
+    author: str
+    experiment: str = ""
+
+
+def commits_with(paths: Sequence[str]) -> Iterator[Commit]:
+    """Yield the commits that change one of `paths`, the oldest first."""
+    head = git("rev-parse", "--verify", "--quiet", "HEAD")  # none on a branch without commits
+    log = git(
+        *("log", "--full-history", "--topo-order", "--reverse", FORMAT),
+        *("--branches", "--tags", "--remotes", *head.split(), "--", *paths),
+    )
+    for line in log.splitlines():
+        sha, seconds, author = line.split("\t", maxsplit=2)
+        yield Commit(sha, int(seconds), author)
+
+
+def experiments() -> Iterator[Commit]:
+    """Yield the results of the DVC experiments."""
+    for ref in git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
+        match = EXPERIMENT_REF.fullmatch(ref)
+        if match:
+            sha, seconds, author = git("log", "-1", FORMAT, ref).split("\t", maxsplit=2)
+            yield Commit(sha, int(seconds), author, match[1])
+
+
+def branches_by_commit() -> dict[str, str]:
+    """Return the branch of each commit: the one it was made on, as far as Git can tell."""
+    refs = git(
+        *("for-each-ref", "--sort=committerdate", "refs/heads", "refs/remotes"),
+        "--format=%(refname)",
+    ).splitlines()
+    refs = [ref for ref in refs if not ref.endswith("/HEAD")]
+    # `main` first: commits before a fork are on both branches, and belong to the trunk.
+    refs.sort(key=lambda ref: (not ref.endswith(("/main", "/master")), "/remotes/" in ref))
+    branches: dict[str, str] = {}
+    for first_parent in (["--first-parent"], []):  # what was merged is on its own branch first
+        for ref in refs:
+            name = re.sub("refs/(heads|remotes/[^/]+)/", "", ref)
+            for sha in git("rev-list", *first_parent, ref).splitlines():
+                branches.setdefault(sha, name)
+    return branches
