@@ -16,7 +16,7 @@ BASE = {
     "train.learning_rate": 0.003,
     "train.epochs": 8,
 }
-BRANCHES = {
+BRANCHES: dict[str, dict[str, object]] = {
     "better": {"prepare.train_samples": 2000, "train.epochs": 5},
     "worse": {"train.learning_rate": 0.00001},
     "seed": {"train.seed": 77},
@@ -40,17 +40,17 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 def build(clone: Clone) -> None:
-    off = {"PIPELINE_MLFLOW": "off"}
+    clone.env["PIPELINE_MLFLOW"] = "off"
     clone.edit_params(BASE)
-    clone.run("dvc", "repro", **off)
+    clone.run("dvc", "repro")
     clone.commit("Base")
-    clone.run("python", "-m", "pipeline.seeds", "--seeds", "5", **off)
+    clone.run("python", "-m", "pipeline.seeds", "--seeds", "5")
     clone.commit("Measure the spread over seeds")
     for branch, params in BRANCHES.items():
         clone.run("git", "switch", "--quiet", "--create", branch, "main")
         clone.run("dvc", "checkout", "--quiet")
         clone.edit_params(params)
-        clone.run("dvc", "repro", **off)
+        clone.run("dvc", "repro")
         clone.commit(branch)
     clone.run("git", "switch", "--quiet", "--create", "stale", "main")
     clone.run("dvc", "checkout", "--quiet")
@@ -126,6 +126,6 @@ def test_runs_of_both_states_are_named_where_a_store_has_them(clone: Clone) -> N
     shutil.move(clone.path / "mlflow.db", clone.path / "elsewhere.db")
     assert "MLflow" not in clone.run("python", "-m", "pipeline.report", "HEAD").stdout
     assert not (clone.path / "mlflow.db").exists()
-    unreachable = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
-    text = clone.run("python", "-m", "pipeline.report", "HEAD", **unreachable).stdout
+    clone.env["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"  # where nothing listens
+    text = clone.run("python", "-m", "pipeline.report", "HEAD").stdout
     assert text.splitlines()[-1] in ("MLflow could not be reached.", "MLflow did not answer.")

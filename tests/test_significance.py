@@ -14,6 +14,7 @@ from pipeline.review.difference import Difference
 from pipeline.review.significance import (
     MOST_SEEDS,
     against_spread,
+    between_runs,
     between_spreads,
     prediction_interval,
     seeds_needed,
@@ -51,6 +52,28 @@ def test_run_has_the_p_value_of_a_regression_on_being_that_run(run: float) -> No
     compared = against_spread(run, OLD, 0.95)
     assert compared.p_value == pytest.approx(fit.pvalues[1])
     assert (compared.low, compared.high) == pytest.approx(fit.conf_int(0.05)[1])
+
+
+@pytest.mark.parametrize("difference", [0.001, -0.02, 0.05])
+def test_two_runs_are_compared_by_the_spread_of_others(difference: float) -> None:
+    """By hand: the standard deviation of OLD is 0.008349, with 4 degrees of freedom.
+
+    Student's t table has 2.776 for 0.95 and 4.604 for 0.99.
+    """
+    compared = between_runs(0.95, 0.95 + difference, OLD, 0.95)
+    half = 2.776 * 0.008349 * 2**0.5
+    assert compared.difference == pytest.approx(difference)
+    assert (compared.low, compared.high) == pytest.approx(
+        (difference - half, difference + half), abs=1e-4
+    )
+    at_99 = between_runs(0.95, 0.95 + difference, OLD, 0.99)
+    assert at_99.high - difference == pytest.approx(4.604 * 0.008349 * 2**0.5, abs=1e-4)
+    assert (compared.p_value < 0.05) == (compared.low > 0 or compared.high < 0)
+
+
+def test_two_runs_of_a_recipe_without_spread_differ_or_not() -> None:
+    assert between_runs(0.9, 0.9, [0.9, 0.9], 0.95).p_value == 1
+    assert between_runs(0.9, 0.91, [0.9, 0.9], 0.95).p_value == 0
 
 
 def test_recipes_compare_as_in_r() -> None:
