@@ -75,11 +75,11 @@ def recall_table(classes: pd.DataFrame) -> str:
     header = ["class", "images", "recall before", "after", "fixed", "broken", "p, corrected", ""]
     sure = [row for row in rows if row[-1]]
     count = len(rows)
-    note = f"Corrected for comparing {count} classes (Holm)"
+    note = f"beyond chance on these images, corrected for comparing {count} classes (Holm)"
     every = folded(f"All {count} classes", table(header, rows))
     if not sure:
-        return f"No class differs beyond chance on these images. {note}.\n\n{every}"
-    return f"{table(header, sure)}\n\n{note}; no other class differs beyond chance.\n\n{every}"
+        return f"No class differs {note}.\n\n{every}"
+    return f"Classes that differ {note}:\n\n{table(header, sure)}\n\n{every}"
 
 
 def stages_table(stages: Sequence[StageChange]) -> str:

@@ -67,17 +67,19 @@ def _over_seeds(old: Revision, new: Revision, judgement: Judgement) -> str:
         )
     if old.spread and new.spread:
         text = (
-            f"{old.spread.seeds} seeds before {_mean_std(old.spread)}, {new.spread.seeds} after "
-            f"{_mean_std(new.spread)}: {points(seeds.difference)} on average, {interval(seeds)}, "
-            f"p {p_value(seeds.p_value)} (Welch's test)."
+            f"{old.spread.seeds} seeds before give {_mean_std(old.spread)}, "
+            f"{new.spread.seeds} after {_mean_std(new.spread)}: {points(seeds.difference)} on "
+            f"average, {interval(seeds)}, p {p_value(seeds.p_value)} (Welch's test)."
         )
     else:
         known, single = (old, new) if old.spread else (new, old)
         low, high = prediction_interval(spread.accuracies, 1 - LEVEL)
         text = (
-            f"{spread.seeds} seeds of {known.name} give {_mean_std(spread)}; another run of "
-            f"it is expected within {low:.4f} to {high:.4f} ({INTERVAL}). The one run of "
-            f"{single.name} has {single.evaluation.accuracy:.4f}, p {p_value(seeds.p_value)}."
+            f"{spread.seeds} seeds of {known.name} give {_mean_std(spread)}, so one more is "
+            f"expected between {low:.4f} and {high:.4f} ({INTERVAL}). The one run of "
+            f"{single.name} has {single.evaluation.accuracy:.4f}, "
+            f"{points(abs(seeds.difference)).lstrip('+')} from their mean, "
+            f"p {p_value(seeds.p_value)}."
         )
     if seeds.p_value < LEVEL:
         beyond = "That is beyond what seeds do"
@@ -86,8 +88,8 @@ def _over_seeds(old: Revision, new: Revision, judgement: Judgement) -> str:
     text += " That is within what seeds do."
     if judgement.needed:
         text += (
-            f" To see {points(seeds.difference).lstrip('+-')} in 4 of 5 cases, "
-            f"{judgement.needed} seeds on each side would be needed."
+            f" To find a difference of that size in 4 of 5 cases, {judgement.needed} seeds on "
+            "each side would be needed."
         )
     return text
 
