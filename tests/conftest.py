@@ -37,6 +37,7 @@ class Clone:
         mine = (
             "DVC_",
             "GIT_",
+            "GITHUB_",
             "MLFLOW_",
             "TF_",
             "ONEDNN_",
