@@ -24,6 +24,7 @@ MEASURES: dict[str, tuple[str, Measure]] = {
     "scenarios": ("Little to do", measures.measure_scenarios),
     "stages": ("Each stage by itself", measures.measure_stages),
     "tracking": ("What MLflow costs", tracking.measure_tracking),
+    "report": ("Reporting", tracking.measure_report),
     "bytes": ("Same bytes", measures.compare_bytes),
     "serving": ("Serving", measures.measure_serving),
     "history": ("A lost MLflow store", tracking.measure_history),

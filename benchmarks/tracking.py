@@ -1,4 +1,4 @@
-"""What MLflow costs: with tracking on and off, and a history that is published anew."""
+"""What MLflow costs: in training and in a report, and for a history that is published anew."""
 
 import hashlib
 import re
@@ -28,6 +28,28 @@ def measure_tracking(bench: Bench) -> str:
     header = ["pair", "on, s", "off, s", "difference, s", "on, images/s", "off, images/s"]
     lines = [[str(pair), *map(number, row)] for pair, row in enumerate(rows, start=1)]
     return table(header, [*lines, row_of_medians("median", columns)])
+
+
+def measure_report(bench: Bench) -> str:
+    """Report on another seed, with pictures, with a store to ask for the runs and without."""
+    bench.clone.edit_params({"train.seed": 1})
+    bench.run("dvc", "repro")
+    command = ("python", "-m", "pipeline.report", "HEAD", "--output", "report")
+    runs: dict[str, list[Run]] = {"with MLflow's runs": [], "without": []}
+    for _ in range(bench.repetitions):
+        for (name, measured), env in zip(runs.items(), ({}, OFF), strict=True):
+            run = bench.clone.run(*command, env=env)
+            report(run, *command)
+            if ("### MLflow runs" in run.output) != (name != "without"):
+                raise SystemExit(f"not a report {name}:\n{run.output}")
+            measured.append(run)
+    seconds = {name: median(run.seconds for run in measured) for name, measured in runs.items()}
+    bench.at_most("a report", max(seconds.values()), 3, " s")
+    lines = [
+        [name, number(seconds[name]), number(max(run.peak_mb for run in measured))]
+        for name, measured in runs.items()
+    ]
+    return table(["report", "s", "peak MB"], lines)
 
 
 def _repro(bench: Bench, seed: int, env: dict[str, str]) -> Run:
