@@ -56,16 +56,17 @@ class ReviewRepository(Clone):
 
     def change_test_images(self, samples: int, errors: int) -> None:
         """Let the first images be the test images, and the first of these be misclassified."""
-        made_up = pd.DataFrame(
-            {"image": range(errors), "label": 7, "predicted": 1, "probability": 0.875}
-        )
+        labels = [image % 10 for image in range(errors)]
+        made_up = pd.DataFrame({"image": range(errors), "label": labels})
+        made_up["predicted"], made_up["probability"] = (made_up["label"] + 1) % 10, 0.875
         made_up.to_csv(self.path / "metrics/errors.csv", index=False, float_format="%.6f")
         accuracy = round(1 - errors / samples, 6)
         self.edit_evaluation(errors=errors, accuracy=accuracy, samples=samples)
         path = self.path / "metrics/dataset.json"
         described = json.loads(path.read_text())
         (test,) = (split for split in described["splits"] if split["split"] == "test")
-        test["samples"], test["classes"]["7"] = samples, max(errors, test["classes"]["7"])
+        test["samples"] = samples
+        test["classes"] = {str(label): samples // 10 for label in range(10)}
         path.write_text(json.dumps(described))
         self.edit_params({"prepare.test_samples": samples})
         self.relock(**{f"{SPLITS}/test_images.npy": str(samples)})

@@ -23,6 +23,8 @@ from pipeline.review.revision import at_commit
 from tests.conftest import ROOT
 from tests.review_repository import ReviewRepository
 
+ERRORS_HEADER = "image,label,predicted,probability\n"
+CLASS_THAT_IS_NONE = ERRORS_HEADER + "".join(f"{image},70,1,0.9\n" for image in range(422))
 Report = Callable[..., str]
 NEAR = [0.9578, 0.957, 0.959, 0.9585, 0.9565]  # that of the base is the first
 WIDE = [0.9578, 0.944, 0.962, 0.94, 0.95]
@@ -177,6 +179,7 @@ def test_different_test_images_are_said_and_compared_unpaired(
     text = run()
     assert "tested on **different images** (10,000 of mnist; 5,000 of mnist)" in text
     assert "exact McNemar" not in text
+    assert "All 10 classes" not in text
     low, high = confint_proportions_2indep(4600, 5000, 9578, 10_000, method="newcomb")
     assert f"95% interval {100 * low:+.2f} to {100 * high:+.2f}" in text
 
@@ -300,6 +303,7 @@ def test_gate_is_closed_for_a_worse_model_where_seeds_are_unknown(
         ("metrics/errors.csv", ""),
         ("metrics/errors.csv", "image,label\n1,2\n"),
         ("metrics/errors.csv", "image,label,predicted,probability\n1,2,3,0.5\n"),
+        ("metrics/errors.csv", CLASS_THAT_IS_NONE),
         ("metrics/history.csv", "epoch,loss,accuracy,val_loss,val_accuracy\n"),
         ("metrics/dataset.json", '{"splits": []}'),
         ("metrics/seeds.json", "{}"),

@@ -72,7 +72,6 @@ def write(
 ) -> str:
     """Return the report; with a folder, write it there as well, with its pictures beside it."""
     judgement, level = findings.judgement, 1 - verdict.LEVEL
-    classes = paired.compare_classes(old.errors, new.errors, new.class_counts, level)
     figures = tables.figures_table(old, new, _github())
     sections = [
         wording.headline(old, new, judgement),
@@ -83,7 +82,7 @@ def write(
         tables.folded("Stages", tables.stages_table(changes.changed_stages(old, new))),
         "### What it did to the metrics",
         tables.measures_table(measures.compare_totals(old, new, level)),
-        tables.recall_table(classes) if judgement.pairs else "",
+        _compare_recalls(old, new, level) if judgement.pairs else "",
         tables.folded(
             "Precision and recall of each class, with intervals",
             tables.measures_table(measures.compare_classes(old, new, level)),
@@ -96,6 +95,11 @@ def write(
         pictures = _join(_draw(old, new, judgement, folder)).rstrip()
         files.write_text(folder / REPORT, _join(sections).replace(PICTURES, pictures))
     return _join(section for section in sections if section != PICTURES)
+
+
+def _compare_recalls(old: Revision, new: Revision, level: float) -> str:
+    classes = paired.compare_classes(old.errors, new.errors, new.class_counts, level)
+    return tables.recall_table(classes)
 
 
 def _join(sections: Iterable[str]) -> str:

@@ -175,7 +175,7 @@ def _read(name: str, commit: str, folder: Path) -> Revision:
         params=flatten_sections(read(PARAMS, _parse_mapping)),
         stages=read(LOCK, lambda text: dict(_parse_mapping(text)["stages"])),
         evaluation=evaluation,
-        errors=read(ERRORS, lambda text: _parse_errors(text, evaluation)),
+        errors=read(ERRORS, lambda text: _parse_errors(text, evaluation, class_counts)),
         history=read(HISTORY, lambda text: _parse_table(text, COLUMNS[HISTORY])),
         class_counts=class_counts,
         val_samples=val_samples,
@@ -210,7 +210,9 @@ def _parse_table(text: str, columns: list[str]) -> pd.DataFrame:
     return table
 
 
-def _parse_errors(text: str, evaluation: Evaluation) -> pd.DataFrame:
+def _parse_errors(
+    text: str, evaluation: Evaluation, class_counts: Mapping[int, int]
+) -> pd.DataFrame:
     errors = _parse_table(text, COLUMNS[ERRORS])
     images = errors["image"]
     if len(errors) != evaluation.errors:
@@ -219,6 +221,9 @@ def _parse_errors(text: str, evaluation: Evaluation) -> pd.DataFrame:
         raise ValueError(f"its images are not among the {evaluation.samples} test images, or twice")
     if (errors["label"] == errors["predicted"]).any():
         raise ValueError("it has images that are classified correctly")
+    for label, count in errors["label"].value_counts().items():
+        if count > class_counts.get(label, 0):
+            raise ValueError(f"{count} rows of class {label}, of which {DATASET} has fewer images")
     if abs(evaluation.accuracy - (1 - len(errors) / evaluation.samples)) > ROUNDING:
         raise ValueError(f"its number of rows and the accuracy of {EVALUATION} disagree")
     return errors
