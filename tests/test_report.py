@@ -416,7 +416,7 @@ def test_other_bits_on_this_machine_are_only_warned_of(repo: ReviewRepository, r
     assert "**0.9578 → 0.9588**" in text  # what was committed
     assert "gave other bits on this machine (test accuracy 0.9578 instead of 0.9588" in text
     assert "no more than another seed does" in text
-    repo.change_errors(0, 1500)
+    repo.change_errors(0, 900)
     with pytest.raises(PipelineError, match="more than another seed does"):
         run("--reproduced", "--fail-on", "stale")
 
@@ -425,7 +425,7 @@ def test_other_bits_are_only_warned_of_where_seeds_are_unknown(
     repo: ReviewRepository, run: Report
 ) -> None:
     propose(repo, 30, 20)
-    repo.change_errors(0, 1500)
+    repo.change_errors(0, 900)
     assert "is not known" in run("--reproduced", "--fail-on", "stale")
 
 

@@ -222,7 +222,7 @@ def _parse_errors(
     if (errors["label"] == errors["predicted"]).any():
         raise ValueError("it has images that are classified correctly")
     for label, count in errors["label"].value_counts().items():
-        if count > class_counts.get(label, 0):
+        if count > class_counts.get(int(str(label)), 0):
             raise ValueError(f"{count} rows of class {label}, of which {DATASET} has fewer images")
     if abs(evaluation.accuracy - (1 - len(errors) / evaluation.samples)) > ROUNDING:
         raise ValueError(f"its number of rows and the accuracy of {EVALUATION} disagree")
