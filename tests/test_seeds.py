@@ -288,6 +288,17 @@ def test_runs_are_grouped_under_one_parent(seeded: Seeded) -> None:
     assert not parent.data.tags.keys() & {"state", "training", "incomplete"}
 
 
+def test_view_has_columns_of_what_the_parent_shows(clone_of_seeds: Clone) -> None:
+    clone_of_seeds.run("python", "-m", "pipeline.tracking.view", "http://127.0.0.1:1")
+    experiment = client_of(clone_of_seeds).get_experiment_by_name("pipeline")
+    assert experiment is not None
+    view = json.loads(experiment.tags["mlflow.sharedViewState.pipeline"])
+    state = json.loads(view["state"])
+    shown = {f"metrics.`seeds_accuracy_{name}`" for name in ("mean", "std")}
+    assert shown <= set(state["selectedColumns"])
+    assert sorted(state["columnOrder"]) == sorted(state["selectedColumns"])
+
+
 def test_repeated_call_runs_nothing_also_after_a_commit(clone_of_seeds: Clone) -> None:
     clone = clone_of_seeds
     written = (clone.path / "metrics/seeds.json").read_bytes()
