@@ -88,7 +88,8 @@ def _report(args: argparse.Namespace) -> "Findings":
     with ExitStack() as stack:
         stack.callback(lookup.close)
         new = stack.enter_context(at_commit(head)) if head else in_working_tree()
-        old = stack.enter_context(at_commit(args.base or merge_base(head or "HEAD")))
+        base = (args.base,) if args.base else merge_base(head or "HEAD")
+        old = stack.enter_context(at_commit(*base))
         lookup.ask(old.state_id, new.state_id)
         findings = find(old, new, in_working_tree() if args.reproduced else None)
         print(write(old, new, findings, lookup, args.output), end="", flush=True)

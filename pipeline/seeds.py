@@ -32,7 +32,7 @@ def record_spread(params: Params, count: int) -> bool:
     """Train with `count` seeds, the present one and those that follow; write the spread.
 
     Returns:
-        Whether MLflow was not asked in vain.
+        Whether MLflow shows it, or is off.
 
     Raises:
         PipelineError: the present state is not what the pipeline makes, or a training failed.
@@ -47,6 +47,8 @@ def record_spread(params: Params, count: int) -> bool:
     present = present_snapshot(params)
     require_in_git(present)
     recipe = identify_recipe(present)
+    if not store.enabled():
+        print("MLflow is off: PIPELINE_MLFLOW=off")
     tracked = store.enabled() and _answers(try_store())
 
     runs = []
@@ -97,7 +99,8 @@ def _answers(steps: Iterator[None]) -> bool:
     try:
         deadline.follow(steps)
     except PipelineError as error:
-        print(f"{error}; {SEEDS} does not depend on it", file=sys.stderr)
+        remedy = "the same command groups the runs later"
+        print(f"{error}; {SEEDS} does not depend on it; {remedy}", file=sys.stderr)
         return False
     return True
 

@@ -106,21 +106,25 @@ class Revision:
         return self.evaluation.samples - self.evaluation.errors
 
 
-def merge_base(revision: str) -> str:
-    """Return the commit at which a revision left `main`.
+def merge_base(revision: str) -> tuple[str, str]:
+    """Return the commit at which a revision left `main`, and the name of that branch.
 
     Raises:
         ReportError: there is none.
     """
     for trunk in ("main", "origin/main"):
         if resolve(trunk) and (commit := git("merge-base", revision, trunk)):
-            return commit
+            return commit, trunk
     raise ReportError("no common commit with main or origin/main; name a BASE to compare with")
 
 
 @contextmanager
-def at_commit(revision: str) -> Iterator[Revision]:
+def at_commit(revision: str, branch: str = "") -> Iterator[Revision]:
     """Read the state of a commit; its files are there until the block ends.
+
+    Args:
+        revision: names the commit.
+        branch: that the commit is of, where its name does not tell.
 
     Raises:
         ReportError: there is no such commit, or it has no metrics that can be compared.
@@ -133,12 +137,8 @@ def at_commit(revision: str) -> Iterator[Revision]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         extract(commit, folder, *READ)
-        short = commit[:7]
-        yield _read(
-            f"`{short}`" if commit.startswith(revision) else f"{revision} (`{short}`)",
-            commit,
-            folder,
-        )
+        called = branch or ("" if commit.startswith(revision) else revision)
+        yield _read(f"{called} (`{commit[:7]}`)".lstrip(), commit, folder)
 
 
 def in_working_tree() -> Revision:

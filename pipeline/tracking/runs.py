@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STATE_TAG = "state"  # its id, on the one complete run that each state has
 TRAINING_TAG = "training"  # the id of what the training was given
 MODEL_TAG = "model_md5"
+RECIPE_TAG = "recipe"  # its id, on the parent of its runs, which is no state
 INCOMPLETE_TAG, NOT_EVALUATED = "incomplete", "not evaluated"
 UNCOMMITTED_TAG = "uncommitted"
 HOST_TAG, PROCESS_TAG = "host", "process"

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-RECIPE_TAG = "recipe"  # its id, on the parent, which is no state and has no other tag of ours
 PARENT_TAG = "mlflow.parentRunId"
 
 
@@ -82,14 +81,14 @@ def _open_parent(
 
     names = {child.data.tags[runs.STATE_TAG]: child.info.run_name for child in children}
     name = f"seeds of {names[present.state_id]}"
-    found = runs.find(client, experiment, {RECIPE_TAG: recipe})
+    found = runs.find(client, experiment, {runs.RECIPE_TAG: recipe})
     if found:
         parent = found[-1]  # the first that was made
         if parent.info.run_name.endswith("+"):
             runs.set_origin(client, parent.info.run_id, present.origin, name)
         return parent
     tags = {
-        RECIPE_TAG: recipe,
+        runs.RECIPE_TAG: recipe,
         "mlflow.source.name": "python -m pipeline.seeds",
         "mlflow.source.type": "LOCAL",
         "mlflow.user": present.origin.user,

@@ -8,11 +8,12 @@ import json
 import sys
 
 from pipeline import stage
-from pipeline.tracking import store
+from pipeline.tracking import runs, store
 
 KEY = "pipeline"
 TAG = f"mlflow.sharedViewState.{KEY}"
 METRICS = ["test_accuracy", "test_errors", "val_accuracy"]
+GROUP_METRICS = ["seeds_accuracy_mean", "seeds_accuracy_std"]
 # Those that are changed most; all others can be added under "Columns".
 PARAMS = [
     "model.dropout",
@@ -28,25 +29,49 @@ CHARTS = "^((val_)?(accuracy|loss)|test_(accuracy|errors))$"  # of more than 30 
 
 def describe_view() -> str:
     """Return the view as the UI writes it, which takes what is left out as it is by itself."""
-    headings = {f"metrics.`{name}`": name for name in METRICS}
+    headings = {_metric(name): name for name in METRICS}
     headings |= {f"params.`{name}`": name for name in PARAMS}
     columns = [*headings, *(f"attributes.`{name}`" for name in ("Dataset", "Models", "Source"))]
     state = {
         "selectedColumns": columns,
         "columnOrder": columns,
         # In pixels, so that headings are not cut off.
-        "columnWidths": {column: 35 + 7 * len(name) for column, name in headings.items()},
+        "columnWidths": {column: _width(name) for column, name in headings.items()},
         "chartsSearchFilter": CHARTS,
     }
     return json.dumps({"name": "Params and metrics", "createdAt": 0, "state": json.dumps(state)})
+
+
+def show_groups(view: str) -> str:
+    """Add to a view the columns of what the parents of several seeds show."""
+    described = json.loads(view)
+    state = json.loads(described["state"])
+    for number, name in enumerate(GROUP_METRICS, start=len(METRICS)):
+        if _metric(name) not in state["columnOrder"]:
+            state["columnOrder"].insert(number, _metric(name))
+            state["selectedColumns"].append(_metric(name))
+            state["columnWidths"][_metric(name)] = _width(name)
+    return json.dumps(described | {"state": json.dumps(state)})
+
+
+def _metric(name: str) -> str:
+    return f"metrics.`{name}`"
+
+
+def _width(heading: str) -> int:
+    return 35 + 7 * len(heading)
 
 
 def main() -> None:
     """Give the experiment its view, unless it has one, and print the link that opens it."""
     with store.plain_errors():
         client, experiment = store.open_store()
-        if TAG not in client.get_experiment(experiment).tags:
-            client.set_experiment_tag(experiment, TAG, describe_view())
+        known = client.get_experiment(experiment).tags.get(TAG)
+        view = known or describe_view()
+        if client.search_runs([experiment], f"tags.`{runs.RECIPE_TAG}` LIKE '%'", max_results=1):
+            view = show_groups(view)
+        if view != known:
+            client.set_experiment_tag(experiment, TAG, view)
     query = f"workflowType=machine_learning&viewStateShareKey={KEY}"
     print(f"Runs: {sys.argv[1]}/#/experiments/{experiment}/runs?{query}", flush=True)
 
