@@ -16,15 +16,14 @@ def resolve(revision: str) -> str:
     return git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
 
 
-def extract(commit: str, folder: Path, *paths: str) -> bool:
-    """Extract those of the paths that a commit has into a folder; tell whether there are any."""
+def extract(commit: str, folder: Path, *paths: str) -> None:
+    """Extract those of the paths that a commit has into a folder."""
     listed = git("ls-tree", "-z", "--name-only", commit, "--", *paths)
     there = [name for name in listed.split("\0") if name]
     archive = _run("archive", "--format=tar", commit, "--", *there) if there else b""
     if archive:
         with tarfile.open(fileobj=BytesIO(archive)) as tar:
             tar.extractall(folder, filter="data")
-    return bool(archive)
 
 
 def _run(*arguments: str) -> bytes:

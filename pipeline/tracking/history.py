@@ -1,17 +1,14 @@
 """The states that were committed, read from Git and DVC's cache."""
 
-import subprocess
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 
 from pipeline import files, state
 from pipeline.errors import DataError
-from pipeline.git import git
+from pipeline.git import extract, git
 from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY, METRICS, MODEL, PARAMS
 from pipeline.splits import array_paths
 from pipeline.tracking.commits import Commit, branches_by_commit, commits_with, experiments
@@ -70,22 +67,13 @@ def _read_all(
     for commit in commits:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            if not _extract(commit.sha, folder):
+            extract(commit.sha, folder, *FILES)
+            if not all((folder / path).exists() for path in FILES):
                 continue  # nothing was reproduced yet
             try:
                 yield _read(commit, branches, folder, cache_path)
             except DataError as error:
                 faults.append(f"commit {commit.sha[:7]} holds no state: {error}")
-
-
-def _extract(sha: str, folder: Path) -> bool:
-    """Extract params, lock and metrics of a commit, if it has them."""
-    command = ["git", "archive", "--format=tar", sha, *FILES]
-    archive = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
-    if archive.returncode == 0:
-        with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
-            tar.extractall(folder, filter="data")
-    return archive.returncode == 0
 
 
 def _read(
