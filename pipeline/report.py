@@ -25,20 +25,16 @@ def check_gates(gates: list[str], findings: "Findings") -> None:
     Raises:
         PipelineError: with the reasons.
     """
-    from pipeline.review import verdict
+    from pipeline.review.verdict import find_regression
 
     reasons = []
-    if "regression" in gates:
-        found = findings.judgement.verdict
-        if found is verdict.Verdict.REAL_REGRESSION:
-            reasons.append("regression: the test accuracy is lower by more than seeds do")
-        elif found is verdict.Verdict.UNKNOWN_WORSE:
-            reasons.append(
-                "regression: this model is worse, and whether another seed could do the same is "
-                f"not known; `{verdict.SEEDS_COMMAND}` on the base tells"
-            )
     if "stale" in gates and findings.stale:
         reasons.append(f"stale: {findings.stale[0]}")
+    if "regression" in gates:
+        if findings.stale:
+            reasons.append("regression: cannot be told, the metrics are not those of this state")
+        elif regression := find_regression(findings.judgement):
+            reasons.append(f"regression: {regression}")
     if reasons:
         raise PipelineError("\n".join(reasons))
 
@@ -82,17 +78,22 @@ def _report(args: argparse.Namespace) -> "Findings":
     lookup = Lookup()
     # Takes a second, in which the process that the lookup has started imports MLflow.
     from pipeline.review.document import find, write
-    from pipeline.review.revision import at_commit, in_working_tree, merge_base
+    from pipeline.review.reading import at_commit, in_working_tree, merge_base
 
     head = "HEAD" if args.reproduced else args.head
     with ExitStack() as stack:
         stack.callback(lookup.close)
-        new = stack.enter_context(at_commit(head)) if head else in_working_tree()
-        base = (args.base,) if args.base else merge_base(head or "HEAD")
-        old = stack.enter_context(at_commit(*base))
+        new = in_working_tree() if head is None else stack.enter_context(at_commit(head))
+        if args.base is None:
+            base, branch = merge_base(head or "HEAD")
+            if base == new.commit:
+                raise ReportError(f"{new.name} is on {branch}: name a BASE to compare it with")
+            old = stack.enter_context(at_commit(base, branch))
+        else:
+            old = stack.enter_context(at_commit(args.base))
         lookup.ask(old.state_id, new.state_id)
         findings = find(old, new, in_working_tree() if args.reproduced else None)
-        print(write(old, new, findings, lookup, args.output), end="", flush=True)
+        write(old, new, findings, lookup, args.output)
     return findings
 
 

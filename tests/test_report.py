@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +21,21 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from pipeline import report
 from pipeline.errors import PipelineError
 from pipeline.review.document import read_test_images
-from pipeline.review.revision import at_commit
+from pipeline.review.reading import at_commit
 from tests.conftest import ROOT
 from tests.review_repository import ReviewRepository
 
 ERRORS_HEADER = "image,label,predicted,probability\n"
+HALF_AN_IMAGE = ERRORS_HEADER + "".join(f"{image}.5,7,1,0.9\n" for image in range(422))
+TWICE_THE_SAMPLES = json.dumps(
+    {
+        "accuracy": 0.9789,
+        "loss": 0.2,
+        "errors": 422,
+        "samples": 20_000,
+        "expected_calibration_error": 0.02,
+    }
+)
 CLASS_THAT_IS_NONE = ERRORS_HEADER + "".join(f"{image},70,1,0.9\n" for image in range(422))
 Report = Callable[..., str]
 NEAR = [0.9578, 0.957, 0.959, 0.9585, 0.9565]  # that of the base is the first
@@ -77,6 +89,12 @@ def known_spread(repo: ReviewRepository, accuracies: list[float]) -> None:
     """Commit to the base what several seeds of it gave."""
     repo.record_seeds(accuracies, state_of_head())
     repo.commit("Record seeds")
+
+
+def pretend_dvc_has_run(repo: ReviewRepository) -> None:
+    """Write what `dvc repro` leaves, which is not in Git."""
+    with at_commit("main") as found:
+        (repo.path / "data/state.txt").write_text(f"{found.state_id}\n")
 
 
 def propose(repo: ReviewRepository, fixed: int, broken: int, **params: object) -> None:
@@ -258,7 +276,9 @@ def test_stale_lock_is_named_and_closes_its_gate(
     with pytest.raises(PipelineError, match=r"^stale: ") as raised:
         run("main", "--fail-on", "stale")
     assert raised.value.exit_code == 1
-    assert run("main", "--fail-on", "regression")
+    with pytest.raises(PipelineError, match=r"^regression: cannot be told"):
+        run("main", "--fail-on", "regression")
+    assert run("main").startswith("## Stale: ")
     repo.commit("Forget dvc repro")
     assert warning in run("HEAD~", "--head", "HEAD")
 
@@ -267,11 +287,242 @@ def test_state_as_dvc_made_it_is_not_stale(run: Report) -> None:
     assert "stale" not in run("main", "--fail-on", "stale", "--fail-on", "regression")
 
 
-def test_lock_without_a_stage_is_stale(repo: ReviewRepository, run: Report) -> None:
+def test_dependency_that_the_lock_lacks_is_stale(repo: ReviewRepository, run: Report) -> None:
     path = repo.path / "dvc.yaml"
     path.write_text(path.read_text().replace("- pipeline/plot.py", "- pipeline/summary.py"))
     with pytest.raises(PipelineError, match=r"stage plot depends on pipeline/summary.py"):
         run("main", "--fail-on", "stale")
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "fault"),
+    [
+        ("dvc.yaml", "cmd: python -m pipeline.train", "cmd: python -m x", "the command of stage"),
+        ("dvc.yaml", "[evaluate, train.threads]", "[evaluate, train.seed]", "uses train.seed"),
+        ("dvc.yaml", "- data/state.txt", "- data/new.txt", "makes data/new.txt"),
+        (
+            "dvc.yaml",
+            "      - metrics/evaluation.json: {cache: false}",
+            "      - metrics/new.json",
+            "makes metrics/new.json",
+        ),
+        ("dvc.lock", "  train:\n", "  former:\n", "dvc.lock has no stage train"),
+    ],
+)
+def test_what_dvc_yaml_declares_and_the_lock_lacks_is_stale(
+    repo: ReviewRepository, run: Report, path: str, old: str, new: str, fault: str
+) -> None:
+    edit(repo.path / path, old, new)
+    assert fault in run("main")
+    with pytest.raises(PipelineError, match=r"^stale: "):
+        run("main", "--fail-on", "stale")
+
+
+def test_params_that_the_lock_lacks_are_stale(repo: ReviewRepository, run: Report) -> None:
+    lock = YAML().load(repo.path / "dvc.lock")
+    del lock["stages"]["train"]["params"]
+    YAML().dump(lock, repo.path / "dvc.lock")
+    text = run("main")
+    assert "dvc.yaml: stage train uses model, which dvc.lock does not have" in text
+    assert "params.yaml: train.epochs is not in dvc.lock" in text
+
+
+def test_output_that_is_not_what_the_next_stage_was_given_is_stale(
+    repo: ReviewRepository, run: Report
+) -> None:
+    lock = YAML().load(repo.path / "dvc.lock")
+    (model,) = lock["stages"]["train"]["outs"][:1]
+    text = (repo.path / "dvc.lock").read_text()
+    (repo.path / "dvc.lock").write_text(text.replace(model["md5"], "f" * 32, 1))
+    assert f"{model['path']} is not the one that its stage has made" in run("main")
+
+
+def test_cached_metrics_are_checked_where_they_are_there(
+    repo: ReviewRepository, run: Report
+) -> None:
+    edit(
+        repo.path / "dvc.yaml", "metrics/evaluation.json: {cache: false}", "metrics/evaluation.json"
+    )
+    edit(repo.path / "metrics/evaluation.json", '"loss": 0.2', '"loss": 0.1')
+    assert "metrics/evaluation.json is not what dvc.lock has" in run("main")
+
+
+def test_raw_data_that_dvc_keeps_is_known_by_its_pointer(
+    repo: ReviewRepository, run: Report
+) -> None:
+    lock = YAML().load(repo.path / "dvc.lock")
+    md5 = lock["stages"]["prepare"]["deps"][0]["md5"]
+    shutil.rmtree(repo.path / "data/raw/mnist")
+    pointer = repo.path / "data/raw/mnist.dvc"
+    pointer.write_text(f"outs:\n- md5: {md5}\n  path: mnist\n")
+    assert "stale" not in run("main", "--fail-on", "stale")
+    edit(pointer, md5, f"{'f' * 32}.dir")
+    assert "data/raw/mnist is not what dvc.lock has" in run("main")
+
+
+def test_stale_base_is_warned_of(repo: ReviewRepository, run: Report) -> None:
+    repo.edit_params({"train.epochs": 11})
+    repo.commit("Forget dvc repro")
+    repo.relock()
+    repo.commit("Reproduce")
+    text = run("HEAD~", "--fail-on", "stale")
+    assert "The base itself is stale: params.yaml: train.epochs is 11, but 10 in dvc.lock" in text
+
+
+def test_line_ends_and_attributes_do_not_change_what_a_commit_holds(
+    repo: ReviewRepository, run: Report
+) -> None:
+    repo.run("git", "config", "core.autocrlf", "true")
+    (repo.path / ".gitattributes").write_text("dvc.yaml export-ignore\n")
+    repo.commit("Set attributes")
+    assert "stale" not in run("main~", "--head", "main", "--fail-on", "stale")
+
+
+def test_same_model_is_no_difference_whatever_the_seeds(
+    repo: ReviewRepository, run: Report
+) -> None:
+    known_spread(repo, [0.9578, 0.9471, 0.9472, 0.947, 0.9469, 0.9473, 0.9468])
+    repo.edit_params({"evaluate.confidence": 0.9})
+    repo.relock()
+    repo.commit("Ask for other intervals")
+    text = run("main~", "--fail-on", "regression")
+    assert verdict_of(text) == "No difference on these images"
+    assert "it is the same one" in text
+
+
+def test_run_of_the_base_is_judged_by_the_spread_of_the_change(
+    repo: ReviewRepository, run: Report
+) -> None:
+    propose(repo, 100, 0)
+    repo.record_seeds([0.9678, 0.9671, 0.9672, 0.9674, 0.9675], state_of_head())
+    repo.commit("Record seeds of the change alone")
+    text = run("--fail-on", "regression")
+    assert verdict_of(text) == "A real improvement"
+    assert "has 0.9578, 0.96 points below their mean" in text
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "fixed", "broken", "expected"),
+    [
+        ([0.9478, 0.9478], 0, 30, "The change is better over seeds, but this model is worse"),
+        ([0.9678, 0.9678], 30, 0, "The change is worse over seeds, but this model is better"),
+    ],
+)
+def test_model_and_change_that_disagree_are_both_named(
+    repo: ReviewRepository,
+    run: Report,
+    accuracies: list[float],
+    fixed: int,
+    broken: int,
+    expected: str,
+) -> None:
+    others = [accuracies[0] + seed / 10_000 for seed in range(9)]
+    known_spread(repo, [0.9578, *others, *(a + 0.001 for a in others)][: 1 + 2 * len(others)])
+    propose(repo, fixed, broken)
+    new = 0.9578 + (fixed - broken) / 10_000
+    repo.record_seeds([round(new, 6), *(new + n / 100_000 for n in range(1, 10))], state_of_head())
+    repo.commit("Record seeds of the change")
+    assert verdict_of(run()) == expected
+    with pytest.raises(PipelineError, match=r"^regression: "):
+        run("--fail-on", "regression")
+
+
+def test_own_wide_spread_does_not_open_the_gate(repo: ReviewRepository, run: Report) -> None:
+    known_spread(repo, NEAR)
+    propose(repo, 0, 800)
+    repo.record_seeds([0.8778, 0.9999, 0.7, 0.1, 0.95], state_of_head())
+    repo.commit("Record seeds that differ wildly")
+    assert "another seed could do the same" in verdict_of(run())
+    with pytest.raises(PipelineError, match="lower than the seeds of the base allow"):
+        run("--fail-on", "regression")
+
+
+def test_seeds_that_contradict_the_evaluation_are_refused(
+    repo: ReviewRepository, run: Report
+) -> None:
+    repo.record_seeds([0.99, *NEAR[1:]], state_of_head())
+    with pytest.raises(PipelineError, match=r"has accuracy 0.99 for this state") as raised:
+        run("main")
+    assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize("where", ["code", "command", "packages"])
+def test_seed_is_not_all_where_something_else_was_changed_too(
+    repo: ReviewRepository, run: Report, where: str
+) -> None:
+    repo.run("git", "switch", "--quiet", "--create", "change")
+    repo.edit_params({"train.seed": 1})
+    repo.change_errors(0, 100)
+    if where == "code":
+        with (repo.path / "pipeline/network.py").open("a") as module:
+            module.write("# Changed\n")
+    elif where == "command":
+        for name in ("dvc.yaml", "dvc.lock"):
+            edit(repo.path / name, "python -m pipeline.train\n", "python -m pipeline.train --x\n")
+    else:
+        edit(repo.path / "requirements.txt", "\nkeras==", "\nkeras==9.")
+    repo.relock()
+    repo.commit("Change")
+    text = run()
+    assert verdict_of(text) == "This model is worse, and nothing is known about seeds"
+    assert ("command: `python -m pipeline.train --x`" in text) == (where == "command")
+
+
+def test_fewer_test_images_are_warned_of_and_need_both_tests(
+    repo: ReviewRepository, run: Report
+) -> None:
+    known_spread(repo, NEAR)
+    repo.run("git", "switch", "--quiet", "--create", "change")
+    repo.change_test_images(samples=300, errors=17)
+    repo.commit("Test on few images")
+    text = run()
+    assert "It was tested on 300 images instead of 10,000" in text
+    assert verdict_of(text) == "No difference on these images"  # though beyond the seeds
+
+
+def test_later_of_both_mains_counts(repo: ReviewRepository, run: Report) -> None:
+    propose(repo, 0, 50)
+    repo.run("git", "update-ref", "refs/remotes/origin/main", "HEAD")
+    repo.change_errors(20, 0)
+    repo.commit("Go on")
+    text = run()
+    assert "**0.9528 → 0.9548**" in text
+    assert "From origin/main (" in text
+    repo.run("git", "branch", "--quiet", "--delete", "--force", "main")
+    assert "From origin/main (" in run()
+
+
+def test_main_itself_needs_a_base(repo: ReviewRepository, run: Report) -> None:
+    with pytest.raises(PipelineError, match="is on main: name a BASE") as raised:
+        run()
+    assert raised.value.exit_code == 2
+    repo.edit_params({"train.epochs": 11})  # what is not committed is compared with main
+    assert "train.epochs" in run()
+
+
+def test_loss_that_is_no_number_is_worse_and_a_smaller_one_is_not(
+    repo: ReviewRepository, run: Report
+) -> None:
+    path = repo.path / "metrics/history.csv"
+    *rows, last = path.read_text().splitlines()
+    epoch, loss, accuracy, _, val_accuracy = last.split(",")
+    path.write_text("\n".join([*rows, f"{epoch},{loss},{accuracy},,{val_accuracy}"]) + "\n")
+    repo.edit_evaluation(loss=0.1)
+    rows_of = {line.split(" |")[0]: line for line in run("main").splitlines()}
+    assert rows_of["| validation loss, last epoch"].endswith("| **worse** |")
+    assert not rows_of["| test loss"].endswith("| **worse** |")
+
+
+def test_names_of_branches_are_text_not_markup(repo: ReviewRepository, run: Report) -> None:
+    repo.run("git", "branch", 'a`b|<img/src=x>"c')
+    repo.edit_params({"train.epochs": 11})
+    assert 'From a\\`b\\|\\<img/src=x\\>\\"c (' in run('a`b|<img/src=x>"c')
 
 
 def test_gate_is_closed_for_a_regression_and_open_for_what_a_seed_could_do(
@@ -306,7 +557,14 @@ def test_gate_is_closed_for_a_worse_model_where_seeds_are_unknown(
         ("metrics/errors.csv", CLASS_THAT_IS_NONE),
         ("metrics/history.csv", "epoch,loss,accuracy,val_loss,val_accuracy\n"),
         ("metrics/dataset.json", '{"splits": []}'),
+        ("metrics/evaluation.json", TWICE_THE_SAMPLES),
+        ("metrics/errors.csv", HALF_AN_IMAGE),
         ("metrics/seeds.json", "{}"),
+        ("dvc.lock", "schema: '2.0'\nstages:\n  plot:\n"),
+        ("dvc.yaml", "stages: [a]\n"),
+        ("dvc.yaml", "<<<<<<< HEAD\nstages:\n"),
+        ("dvc.yaml", None),
+        ("params.yaml", "train: {seed: 2026-01-01}\n"),
         ("dvc.lock", "<<<<<<< HEAD\nschema: '2.0'\n"),
         ("params.yaml", ""),
         ("metrics/errors.csv", None),
@@ -329,7 +587,10 @@ def test_missing_or_malformed_files_are_errors_never_no_change(
     assert raised.value.exit_code == 2
 
 
-@pytest.mark.parametrize("arguments", [["nowhere"], ["main", "--head", "nowhere"], ["--", "-x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["nowhere"], ["main", "--head", "nowhere"], ["--", "-x"], [""], ["main", "--head", ""]],
+)
 def test_unreadable_revision_is_an_error(run: Report, arguments: list[str]) -> None:
     with pytest.raises(PipelineError, match="Git knows no such commit") as raised:
         run(*arguments)
@@ -410,6 +671,10 @@ def test_figures_in_git_are_linked_at_their_commits_on_github(
 def test_other_bits_on_this_machine_are_only_warned_of(repo: ReviewRepository, run: Report) -> None:
     known_spread(repo, WIDE)
     propose(repo, 30, 20)
+    with pytest.raises(PipelineError, match="`dvc repro` has not made") as raised:
+        run("--reproduced")
+    assert raised.value.exit_code == 2
+    pretend_dvc_has_run(repo)
     assert "gave the committed bytes" in run("--reproduced", "--fail-on", "stale")
     repo.change_errors(40, 50)  # what `dvc repro` made of it on another processor
     text = run("--reproduced", "--fail-on", "stale", "--fail-on", "regression")
@@ -425,6 +690,7 @@ def test_other_bits_are_only_warned_of_where_seeds_are_unknown(
     repo: ReviewRepository, run: Report
 ) -> None:
     propose(repo, 30, 20)
+    pretend_dvc_has_run(repo)
     repo.change_errors(0, 900)
     assert "is not known" in run("--reproduced", "--fail-on", "stale")
 

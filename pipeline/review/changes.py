@@ -1,24 +1,27 @@
 """What was changed between two states: params, stages and why they ran, packages."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.paths import RAW
-from pipeline.review.revision import CODE, REQUIREMENTS, Revision
+from pipeline.review.revision import CODE, REQUIREMENTS, LockedFile, LockedStage, Revision
 from pipeline.review.staleness import flatten_locked
 
 PACKAGES = ("tensorflow", "keras")
 ABSENT = "absent"
+NO_STAGE = LockedStage(cmd="")
 
 
 @dataclass(frozen=True)
 class StageChange:
-    """Why a stage ran again, and what came of it; both empty where it did not.
+    """Why a stage ran again, and what came of it; all empty where it did not.
 
     Attributes:
         stage: its name.
         params: those that were changed, by their dotted names.
+        command: the new one, if it was changed.
         code: modules that were changed.
         data: raw data that was changed.
         upstream: outputs of earlier stages that were changed.
@@ -27,6 +30,7 @@ class StageChange:
 
     stage: str
     params: list[str]
+    command: list[str]
     code: list[str]
     data: list[str]
     upstream: list[str]
@@ -37,46 +41,48 @@ def changed_params(old: Revision, new: Revision) -> list[tuple[str, object, obje
     """Return name, old and new value of each param that differs."""
     return [
         (name, old.params.get(name, ABSENT), new.params.get(name, ABSENT))
-        for name in {**old.params, **new.params}
-        if old.params.get(name, ABSENT) != new.params.get(name, ABSENT)
+        for name in _differing(old.params, new.params)
     ]
 
 
 def changed_stages(old: Revision, new: Revision) -> list[StageChange]:
     """Compare what `dvc.lock` has of each stage."""
-    return [_compare_stage(stage, old, new) for stage in {**old.stages, **new.stages}]
+    return [
+        _compare_stage(name, old.stages.get(name, NO_STAGE), new.stages.get(name, NO_STAGE))
+        for name in {**old.stages, **new.stages}
+    ]
 
 
 def changed_packages(old: Revision, new: Revision) -> list[tuple[str, str, str]]:
     """Return name, old and new version of the packages in the lock that can change every bit."""
-    versions = [_locked_versions(revision.folder / REQUIREMENTS) for revision in (old, new)]
-    before, after = ([found.get(name, ABSENT) for name in PACKAGES] for found in versions)
+    before, after = (_locked_versions(revision.folder / REQUIREMENTS) for revision in (old, new))
     return [
-        change for change in zip(PACKAGES, before, after, strict=True) if change[1] != change[2]
+        (name, before.get(name, ABSENT), after.get(name, ABSENT))
+        for name in PACKAGES
+        if before.get(name) != after.get(name)
     ]
 
 
-def _compare_stage(stage: str, old: Revision, new: Revision) -> StageChange:
-    before, after = old.stages.get(stage, {}), new.stages.get(stage, {})
-    params = [flatten_locked(entry) for entry in (before, after)]
-    deps = _differing(*(_digests(entry, "deps") for entry in (before, after)))
+def _compare_stage(name: str, before: LockedStage, after: LockedStage) -> StageChange:
+    deps = _differing(_digests(before.deps), _digests(after.deps))
     code = [path for path in deps if Path(path).is_relative_to(CODE)]
     data = [path for path in deps if Path(path).is_relative_to(RAW)]
     return StageChange(
-        stage=stage,
-        params=_differing(*params),
+        stage=name,
+        params=_differing(flatten_locked(before), flatten_locked(after)),
+        command=[str(after.cmd)] if before.cmd != after.cmd else [],
         code=code,
         data=data,
         upstream=[path for path in deps if path not in {*code, *data}],
-        outputs=_differing(*(_digests(entry, "outs") for entry in (before, after))),
+        outputs=_differing(_digests(before.outs), _digests(after.outs)),
     )
 
 
-def _digests(entry: dict[str, list[dict[str, str]]], kind: str) -> dict[str, object]:
-    return {item["path"]: item.get("md5") for item in entry.get(kind) or []}
+def _digests(locked: list[LockedFile]) -> dict[str, str]:
+    return {file.path: file.md5 for file in locked}
 
 
-def _differing(before: dict[str, object], after: dict[str, object]) -> list[str]:
+def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
     names = {**before, **after}
     return [name for name in names if before.get(name, ABSENT) != after.get(name, ABSENT)]
 

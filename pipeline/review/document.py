@@ -17,7 +17,6 @@ from pipeline.review.revision import Revision
 from pipeline.review.staleness import find_edited, find_stale
 
 REPORT, CHANGED_IMAGES, CURVES = "report.md", "changed_images.png", "training_curves.png"
-PICTURES = "<!-- pictures -->"
 SHOWN = 10  # warnings of one kind
 
 
@@ -41,13 +40,18 @@ class Findings:
 def find(old: Revision, new: Revision, here: Revision | None) -> Findings:
     """Compare two states, the new one also with what `dvc repro` made of it here."""
     stale = [*find_stale(new), *find_edited(new)]
-    reproduction = check_reproduction(new, here, new.spread or old.spread) if here else None
+    reproduction = check_reproduction(new, here, old.spread or new.spread) if here else None
     if reproduction and reproduction.refuted:
         stale.append(reproduction.text)
     return Findings(verdict.judge(old, new), stale, list(_warnings(old, new)), reproduction)
 
 
 def _warnings(old: Revision, new: Revision) -> Iterator[str]:
+    if new.evaluation.samples < old.evaluation.samples:
+        yield (
+            f"It was tested on {new.evaluation.samples:,} images instead of "
+            f"{old.evaluation.samples:,}, which show less of a difference"
+        )
     base_faults = [*find_stale(old), *find_edited(old)]
     if base_faults:
         yield f"The base itself is stale: {base_faults[0]}" + (
@@ -69,12 +73,12 @@ def _warnings(old: Revision, new: Revision) -> Iterator[str]:
 
 def write(
     old: Revision, new: Revision, findings: Findings, lookup: Lookup, folder: Path | None
-) -> str:
-    """Return the report; with a folder, write it there as well, with its pictures beside it."""
+) -> None:
+    """Print the report; with a folder, write it there as well, with its pictures beside it."""
     judgement, level = findings.judgement, 1 - verdict.LEVEL
     figures = tables.figures_table(old, new, _github())
     sections = [
-        wording.headline(old, new, judgement),
+        wording.headline(old, new, judgement, stale=bool(findings.stale)),
         wording.evidence(old, new, judgement),
         _alerts(findings),
         "### What was changed",
@@ -87,14 +91,15 @@ def write(
             "Precision and recall of each class, with intervals",
             tables.measures_table(measures.compare_classes(old, new, level)),
         ),
-        PICTURES,
         tables.folded("Figures before and after", figures) if figures else "",
-        tables.runs_list(old, new, lookup.answer()),
     ]
+    pictures = [*_draw(old, new, judgement, folder)] if folder else []
+    print(_join(sections), end="", flush=True)
+    runs = tables.runs_list(old, new, lookup.answer())  # the last, as it may take seconds
+    if runs:
+        print(f"\n{runs}", flush=True)
     if folder:
-        pictures = _join(_draw(old, new, judgement, folder)).rstrip()
-        files.write_text(folder / REPORT, _join(sections).replace(PICTURES, pictures))
-    return _join(section for section in sections if section != PICTURES)
+        files.write_text(folder / REPORT, _join([*sections, *pictures, runs]))
 
 
 def _compare_recalls(old: Revision, new: Revision, level: float) -> str:
@@ -129,6 +134,7 @@ def _draw(
     from pipeline.review import pictures  # and with it matplotlib, for those who want pictures
 
     yield "### Pictures"
+    (folder / CHANGED_IMAGES).unlink(missing_ok=True)  # of an earlier report
     if judgement.pairs and (judgement.pairs.fixed or judgement.pairs.broken):
         try:
             figure = pictures.changed_images(old.errors, new.errors, read_test_images(new))

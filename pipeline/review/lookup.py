@@ -6,10 +6,11 @@ MLflow takes seconds to import, and a store may not answer; a report must wait f
 import json
 import subprocess
 import sys
+import time
 
 from pipeline.tracking import store
 
-SECONDS = 8  # that a store may take
+SECONDS = 6  # that a store may take, from the start
 
 
 class Lookup:
@@ -18,6 +19,8 @@ class Lookup:
     def __init__(self) -> None:
         """Start the process, which then imports MLflow."""
         self._process: subprocess.Popen[str] | None = None
+        self._states: tuple[str, ...] = ()
+        self._deadline = time.monotonic() + SECONDS
         database = store.database()
         if store.enabled() and (database is None or database.exists()):
             self._process = subprocess.Popen(
@@ -37,7 +40,8 @@ class Lookup:
         if self._process is None:
             return {}
         try:
-            output, _ = self._process.communicate(json.dumps(self._states), SECONDS)
+            left = max(0.0, self._deadline - time.monotonic())
+            output, _ = self._process.communicate(json.dumps(self._states), left)
         except subprocess.TimeoutExpired:
             return "MLflow did not answer."
         if self._process.returncode:

@@ -1,5 +1,6 @@
 """The metrics of two states side by side, with intervals, as rows of a table."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,11 +28,14 @@ class Measure:
     @property
     def changed(self) -> bool:
         """Whether it differs in what `metrics/` shows of it."""
-        return round(self.old, DIGITS) != round(self.new, DIGITS)
+        both_none = math.isnan(self.old) and math.isnan(self.new)
+        return not both_none and round(self.old, DIGITS) != round(self.new, DIGITS)
 
     @property
     def worse(self) -> bool:
-        """Whether it changed for the worse, by however little."""
+        """Whether it changed for the worse, by however little; to be no number is worse."""
+        if math.isnan(self.new):
+            return not math.isnan(self.old)
         return self.changed and (self.new > self.old) != self.higher_is_better
 
 
@@ -41,8 +45,8 @@ def compare_totals(old: Revision, new: Revision, level: float) -> list[Measure]:
         Measure(name, before, after, None, None, higher_is_better=False)
         for (name, before), (_, after) in zip(_losses(old), _losses(new), strict=True)
     ]
-    test, validation = _compare_rates(_accuracies(old), _accuracies(new), level)
-    return [test, *plain[:2], validation, *plain[2:]]
+    test, *validation = _compare_rates(_accuracies(old), _accuracies(new), level)
+    return [test, *plain[:2], *validation, *plain[2:]]
 
 
 def compare_classes(old: Revision, new: Revision, level: float) -> list[Measure]:
@@ -77,11 +81,11 @@ def _losses(revision: Revision) -> Iterator[tuple[str, float]]:
 
 def _accuracies(revision: Revision) -> Rates:
     validated = revision.val_samples
+    rates = {"test accuracy": (revision.correct, revision.evaluation.samples)}
     accuracy = revision.history["val_accuracy"].iloc[-1]
-    return {
-        "test accuracy": (revision.correct, revision.evaluation.samples),
-        "validation accuracy, last epoch": (round(accuracy * validated), validated),
-    }
+    if not math.isnan(accuracy):
+        rates["validation accuracy, last epoch"] = round(accuracy * validated), validated
+    return rates
 
 
 def _class_rates(revision: Revision) -> Rates:

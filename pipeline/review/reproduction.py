@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+from pipeline.paths import STATE_ID
 from pipeline.review import paired
+from pipeline.review.errors import ReportError
 from pipeline.review.revision import Revision
 from pipeline.review.significance import between_runs
 from pipeline.review.spread import Spread
+from pipeline.review.staleness import digest
 from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, same_images
 
 
@@ -32,8 +35,13 @@ def check_reproduction(committed: Revision, here: Revision, spread: Spread | Non
         committed: the state of the commit.
         here: that of the working tree, after `dvc repro`.
         spread: the spread over seeds by which other bits are judged; None where it is unknown.
+
+    Raises:
+        ReportError: `dvc repro` has not run.
     """
-    if _outputs(committed) == _outputs(here):
+    if digest(STATE_ID) != here.made.get(str(STATE_ID)):
+        raise ReportError(f"--reproduced: `dvc repro` has not made {STATE_ID} here")
+    if committed.made == here.made:
         return Reproduction("`dvc repro` gave the committed bytes on this machine.", exact=True)
     old, new = committed.evaluation, here.evaluation
     text = (
@@ -57,11 +65,3 @@ def check_reproduction(committed: Revision, here: Revision, spread: Spread | Non
             refuted=True,
         )
     return Reproduction(f"{text}. That is no more than another seed does; processors differ.")
-
-
-def _outputs(revision: Revision) -> dict[str, str]:
-    return {
-        out["path"]: out.get("md5", "")
-        for entry in revision.stages.values()
-        for out in entry.get("outs") or []
-    }

@@ -1,5 +1,8 @@
 """The parts of the report that are tables, as Markdown."""
 
+import html
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,15 +18,19 @@ WORSE = "**worse**"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table; bars in its cells are escaped."""
+    """Return a table."""
     lines = [header, ["---"] * len(header), *rows]
-    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def folded(summary: str, text: str) -> str:
     """Return text that is shown when its summary is clicked at."""
     return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"
+
+
+def escape(text: str) -> str:
+    """Return text in one line, in which Markdown and HTML find nothing."""
+    return re.sub(r"([\\`<>|*\[\]&\"])", r"\\\1", " ".join(text.split()))
 
 
 def params_table(changes: Sequence[tuple[str, object, object]]) -> str:
@@ -123,9 +130,8 @@ def p_value(value: float) -> str:
 
 
 def _code(value: object) -> str:
-    return (
-        f"`{'null' if value is None else str(value).lower() if value in (True, False) else value}`"
-    )
+    plain = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+    return f"`{' '.join(re.sub('[`|]', '', plain).split())}`"
 
 
 def _with_interval(value: float, limits: tuple[float, float] | None) -> str:
@@ -146,6 +152,7 @@ def _mark(row: "pd.Series[float]") -> str:
 def _reasons(stage: StageChange) -> str:
     kinds = {
         "param": stage.params,
+        "command": stage.command,
         "code": stage.code,
         "data": stage.data,
         "earlier outputs": stage.upstream,
@@ -155,11 +162,11 @@ def _reasons(stage: StageChange) -> str:
 
 def _short(names: Sequence[str], shown: int = 3) -> str:
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(f"`{name}`" for name in names[:shown]) + more
+    return ", ".join(_code(name) for name in names[:shown]) + more
 
 
 def _picture(address: str, revision: Revision, path: Path) -> str:
-    alt = f"{path.stem.replace('_', ' ')} of {revision.name.replace('`', '')}"
+    alt = f"{path.stem.replace('_', ' ')} of {html.escape(revision.name)}"
     return f'<img src="{address}/raw/{revision.commit}/{path.as_posix()}" width="390" alt="{alt}">'
 
 

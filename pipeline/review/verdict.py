@@ -8,7 +8,9 @@ it decides, and where it is not, the verdict says what is missing.
 from dataclasses import dataclass
 from enum import Enum
 
+from pipeline.paths import MODEL
 from pipeline.review import paired, unpaired
+from pipeline.review.changes import changed_packages, changed_params
 from pipeline.review.difference import Difference
 from pipeline.review.revision import Revision
 from pipeline.review.significance import against_spread, between_spreads, seeds_needed
@@ -23,6 +25,8 @@ class Verdict(Enum):
 
     REAL_IMPROVEMENT = "A real improvement"
     REAL_REGRESSION = "A real regression"
+    ONLY_MODEL_WORSE = "The change is better over seeds, but this model is worse"
+    ONLY_MODEL_BETTER = "The change is worse over seeds, but this model is better"
     SEED_BETTER = "This model is better, but another seed could do the same"
     SEED_WORSE = "This model is worse, but another seed could do the same"
     NO_DIFFERENCE = "No difference on these images"
@@ -36,11 +40,13 @@ class Judgement:
 
     Attributes:
         verdict: the conclusion.
-        images: the difference in accuracy (new minus old) on the test images, its interval and
-            p-value.
+        images: the difference in accuracy (new minus old) on the test images.
         pairs: images fixed and broken; None where the states were tested on different images.
-        seeds: the difference in accuracy against the spread over seeds; None where that is unknown.
+        same_model: whether both states have the same model, tested on the same images.
         only_seed: whether nothing but the seed was changed.
+        seeds: the difference against the spread over seeds; None where that says nothing.
+        by_base: where both spreads are known, the new run against that of the old state alone,
+            which the author of the change has not measured.
         needed: seeds on each side that would show a difference of this size; None where it was
             seen, or none would be enough.
     """
@@ -48,8 +54,10 @@ class Judgement:
     verdict: Verdict
     images: Difference
     pairs: paired.Comparison | None
-    seeds: Difference | None
+    same_model: bool
     only_seed: bool
+    seeds: Difference | None
+    by_base: Difference | None
     needed: int | None
 
 
@@ -57,19 +65,18 @@ def judge(old: Revision, new: Revision) -> Judgement:
     """Compare the test accuracy of two states."""
     pairs = paired.compare(old.errors, new.errors) if same_images(old, new) else None
     images = _compare_images(old, new, pairs)
+    same_model = pairs is not None and _same_output(str(MODEL), old, new)
     only_seed = differ_in_seed_only(old, new)
-    seeds = None if only_seed else _compare_seeds(old, new)
-    needed = None
+    seeds = by_base = needed = None
+    if not same_model and not only_seed:
+        seeds = _compare_seeds(old, new)
+        if old.spread and new.spread and pairs:
+            accuracies = old.spread.accuracies
+            by_base = against_spread(new.evaluation.accuracy, accuracies, 1 - LEVEL)
     if seeds and seeds.p_value >= LEVEL:
         needed = seeds_needed(seeds.difference, _pooled_std(old, new), LEVEL)
-    return Judgement(
-        verdict=decide(images, seeds, paired_images=pairs is not None, only_seed=only_seed),
-        images=images,
-        pairs=pairs,
-        seeds=seeds,
-        only_seed=only_seed,
-        needed=needed,
-    )
+    verdict = decide(images, seeds, paired_images=pairs is not None, only_seed=only_seed)
+    return Judgement(verdict, images, pairs, same_model, only_seed, seeds, by_base, needed)
 
 
 def decide(
@@ -82,6 +89,9 @@ def decide(
     """
     on_images = images.p_value < LEVEL
     if seeds and seeds.p_value < LEVEL and (paired_images or on_images):
+        if on_images and (images.difference > 0) != (seeds.difference > 0):
+            better = images.difference > 0
+            return Verdict.ONLY_MODEL_BETTER if better else Verdict.ONLY_MODEL_WORSE
         better = seeds.difference > 0
         return Verdict.REAL_IMPROVEMENT if better else Verdict.REAL_REGRESSION
     if not on_images:
@@ -92,27 +102,39 @@ def decide(
     return Verdict.UNKNOWN_BETTER if better else Verdict.UNKNOWN_WORSE
 
 
+def find_regression(judgement: Judgement) -> str:
+    """Say why a state must not take the place of the old one; nothing where it may."""
+    verdict, by_base = judgement.verdict, judgement.by_base
+    if verdict in (Verdict.REAL_REGRESSION, Verdict.ONLY_MODEL_BETTER):
+        return "the test accuracy is lower by more than seeds do"
+    if verdict is Verdict.ONLY_MODEL_WORSE:
+        return "the change is better over seeds, but this model is worse: take another seed"
+    if verdict is Verdict.UNKNOWN_WORSE:
+        return (
+            "this model is worse, and whether another seed could do the same is not known; "
+            f"`{SEEDS_COMMAND}` on the base tells"
+        )
+    if by_base and by_base.difference < 0 and by_base.p_value < LEVEL:
+        return (
+            "this run is lower than the seeds of the base allow; that the change spreads more is "
+            "only what its own metrics/seeds.json says"
+        )
+    return ""
+
+
 def same_images(old: Revision, new: Revision) -> bool:
-    """Tell whether both states were tested on the same images with the same labels."""
+    """Tell whether both states are known to be tested on the same images with the same labels."""
     return old.test_digests == new.test_digests and all(old.test_digests)
 
 
 def differ_in_seed_only(old: Revision, new: Revision) -> bool:
-    """Tell whether another seed is all that sets two states apart: same data, code and params."""
-    changed = {name for name in {**old.params, **new.params} if _differs(name, old, new)}
-    return changed == {SEED} and _inputs(old) == _inputs(new)
+    """Tell whether a seed is all that sets two states apart: same params, data, code, packages."""
+    changed = [name for name, *_ in changed_params(old, new)]
+    return changed == [SEED] and old.given == new.given and not changed_packages(old, new)
 
 
-def _differs(name: str, old: Revision, new: Revision) -> bool:
-    return old.params.get(name) != new.params.get(name)
-
-
-def _inputs(revision: Revision) -> dict[str, str]:
-    """Return the MD5 of all that stages depend on and none of them makes."""
-    stages = revision.stages.values()
-    made = {out["path"] for stage in stages for out in stage.get("outs") or []}
-    deps = [dep for stage in stages for dep in stage.get("deps") or []]
-    return {dep["path"]: dep.get("md5", "") for dep in deps if dep["path"] not in made}
+def _same_output(path: str, old: Revision, new: Revision) -> bool:
+    return path in old.made and old.made[path] == new.made.get(path)
 
 
 def _compare_images(old: Revision, new: Revision, pairs: paired.Comparison | None) -> Difference:

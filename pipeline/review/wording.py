@@ -4,21 +4,28 @@ from pipeline.review.difference import Difference
 from pipeline.review.revision import Revision
 from pipeline.review.significance import prediction_interval
 from pipeline.review.spread import Spread
-from pipeline.review.tables import p_value
+from pipeline.review.tables import escape, p_value
 from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, Judgement
 
+FEW = 5  # seeds, below which the spread itself is hardly known
 INTERVAL = f"{100 * (1 - LEVEL):g}% interval"
 
 
-def headline(old: Revision, new: Revision, judgement: Judgement) -> str:
+def headline(old: Revision, new: Revision, judgement: Judgement, *, stale: bool) -> str:
     """Say the verdict, and what happened to the test accuracy."""
+    verdict = f"## {judgement.verdict.value}"
+    if stale:
+        verdict = (
+            "## Stale: these are not the metrics of this state\n\n"
+            f"What they say: **{judgement.verdict.value}**."
+        )
     before, after = old.evaluation.accuracy, new.evaluation.accuracy
     change = points(judgement.images.difference)
     images = f"{new.evaluation.samples:,} test images"
     return (
-        f"## {judgement.verdict.value}\n\n"
+        f"{verdict}\n\n"
         f"Test accuracy **{before:.4f} → {after:.4f}**: {change} ({interval(judgement.images)}) "
-        f"on {images}. From {old.name} to {new.name}."
+        f"on {images}. From {escape(old.name)} to {escape(new.name)}."
     )
 
 
@@ -42,12 +49,16 @@ def interval(difference: Difference) -> str:
 def _on_images(old: Revision, new: Revision, judgement: Judgement) -> str:
     images, pairs = judgement.images, judgement.pairs
     if pairs is None:
+        known = all(old.test_digests) and all(new.test_digests)
+        how = "the two were" if known else "it is not known whether the two were not"
         return (
-            f"the two were tested on **different images** ({_tested_on(old)}; {_tested_on(new)}), "
+            f"{how} tested on **different images** ({_tested_on(old)}; {_tested_on(new)}), "
             "so this compares the images as well as the models. "
             f"Unpaired: {points(images.difference)}, {interval(images)}, "
             f"p {p_value(images.p_value)} (Fisher's exact test)."
         )
+    if judgement.same_model:
+        return "it is the same one, and was tested on the same images."
     if not pairs.fixed and not pairs.broken:
         return "both get the same ones wrong."
     return (
@@ -58,12 +69,15 @@ def _on_images(old: Revision, new: Revision, judgement: Judgement) -> str:
 
 def _over_seeds(old: Revision, new: Revision, judgement: Judgement) -> str:
     seeds, spread = judgement.seeds, old.spread or new.spread
+    if judgement.same_model:
+        return "it changes nothing about the model."
     if judgement.only_seed:
         return "nothing was changed but the seed, so any difference is what a seed does."
     if seeds is None or spread is None:
         return (
             "unknown. Another seed alone moves the accuracy, and by how much was not measured for "
-            f"{old.name}. `{SEEDS_COMMAND}` there, committed, tells; on both sides it tells more."
+            f"{escape(old.name)}. `{SEEDS_COMMAND}` there, committed, tells; on both sides it "
+            "tells more."
         )
     if old.spread and new.spread:
         text = (
@@ -74,18 +88,21 @@ def _over_seeds(old: Revision, new: Revision, judgement: Judgement) -> str:
     else:
         known, single = (old, new) if old.spread else (new, old)
         low, high = prediction_interval(spread.accuracies, 1 - LEVEL)
+        above = single.evaluation.accuracy > spread.accuracy_mean
         text = (
-            f"{spread.seeds} seeds of {known.name} give {_mean_std(spread)}, so one more is "
-            f"expected between {low:.4f} and {high:.4f} ({INTERVAL}). The one run of "
-            f"{single.name} has {single.evaluation.accuracy:.4f}, "
-            f"{points(abs(seeds.difference)).lstrip('+')} from their mean, "
-            f"p {p_value(seeds.p_value)}."
+            f"{spread.seeds} seeds of {escape(known.name)} give {_mean_std(spread)}, so one more "
+            f"is expected between {max(low, 0):.4f} and {min(high, 1):.4f} ({INTERVAL}). The one "
+            f"run of {escape(single.name)} has {single.evaluation.accuracy:.4f}, "
+            f"{points(abs(seeds.difference)).lstrip('+')} {'above' if above else 'below'} their "
+            f"mean, p {p_value(seeds.p_value)}."
         )
     if seeds.p_value < LEVEL:
         beyond = "That is beyond what seeds do"
         on_images = judgement.images.p_value < LEVEL
         return f"{text} {beyond}{'' if on_images else ', though not beyond what images do'}."
     text += " That is within what seeds do."
+    if spread.seeds < FEW and not (old.spread and new.spread):
+        text += f" With only {spread.seeds} seeds, much is."
     if judgement.needed:
         text += (
             f" To find a difference of that size in 4 of 5 cases, {judgement.needed} seeds on "
@@ -95,9 +112,9 @@ def _over_seeds(old: Revision, new: Revision, judgement: Judgement) -> str:
 
 
 def _mean_std(spread: Spread) -> str:
-    return f"{spread.accuracy_mean:.4f} ± {spread.accuracy_std:.4f}"
+    return f"{spread.accuracy_mean:.4f} on average (standard deviation {spread.accuracy_std:.4f})"
 
 
 def _tested_on(revision: Revision) -> str:
     samples, dataset = revision.evaluation.samples, revision.params.get("prepare.dataset")
-    return f"{samples:,} of {dataset}"
+    return f"{samples:,} of {escape(str(dataset))}"

@@ -19,10 +19,10 @@ def find_runs(states: Iterable[str]) -> dict[str, str]:
     database = store.database()
     if database and not database.exists():
         return {}
+    found = {}
     with store.plain_errors():
-        client, experiment = store.open_store()
-        found = {}
-        for state in states:
+        client, experiment = store.find_experiment()
+        for state in states if experiment else ():
             for run in runs.find(client, experiment, {runs.STATE_TAG: state}):
                 found[state] = f"{run.info.run_name} ({_place(run.info.run_id, experiment)})"
     return found

@@ -82,6 +82,22 @@ def open_store() -> tuple["MlflowClient", str]:
             del os.environ[name]
 
 
+def find_experiment() -> tuple["MlflowClient", str]:
+    """Return a client of the store and the id of the experiment, or "" where there is none yet.
+
+    Nothing is made, and MLflow does not try for long.
+    """
+    mlflow = import_mlflow()
+    os.environ.update(IMPATIENT)
+    mlflow.set_tracking_uri(tracking_uri())
+    client = mlflow.MlflowClient()
+    name, identifier = (os.environ.get(f"MLFLOW_EXPERIMENT_{key}") for key in ("NAME", "ID"))
+    if identifier and not name:
+        return client, identifier
+    found = client.get_experiment_by_name(name or EXPERIMENT)
+    return client, found.experiment_id if found else ""
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn whatever a store raises into one plain line.
