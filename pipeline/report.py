@@ -19,26 +19,6 @@ if TYPE_CHECKING:
 GATES = ("regression", "stale")
 
 
-def check_gates(gates: list[str], findings: "Findings") -> None:
-    """Fail where a gate is closed.
-
-    Raises:
-        PipelineError: with the reasons.
-    """
-    from pipeline.review.verdict import find_regression
-
-    reasons = []
-    if "stale" in gates and findings.stale:
-        reasons.append(f"stale: {findings.stale[0]}")
-    if "regression" in gates:
-        if findings.stale:
-            reasons.append("regression: cannot be told, the metrics are not those of this state")
-        elif regression := find_regression(findings.judgement):
-            reasons.append(f"regression: {regression}")
-    if reasons:
-        raise PipelineError("\n".join(reasons))
-
-
 def main() -> None:
     """Compare, print the report, and check the gates."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.report", description=__doc__)
@@ -71,7 +51,9 @@ def main() -> None:
         findings = _report(args)
     except PipelineError as error:  # exit code 1 is for gates
         raise ReportError(str(error)) from error
-    check_gates(args.fail_on, findings)
+    from pipeline.review.gates import check_gates
+
+    check_gates(args.fail_on, findings.judgement, findings.stale)
 
 
 def _report(args: argparse.Namespace) -> "Findings":

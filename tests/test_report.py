@@ -255,6 +255,11 @@ def test_a_class_that_breaks_is_named(repo: ReviewRepository, run: Report) -> No
         ),
         ("pipeline/network.py", lambda text: text + "# More\n", "pipeline/network.py is not what"),
         (
+            "params.yaml",
+            lambda text: text.replace("test_samples: 10000", "test_samples: 300"),
+            "prepare.test_samples is 300",
+        ),
+        (
             "data/raw/mnist/t10k-labels-idx1-ubyte.gz",
             lambda text: text + "more",
             "data/raw/mnist is not what",

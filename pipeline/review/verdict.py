@@ -102,26 +102,6 @@ def decide(
     return Verdict.UNKNOWN_BETTER if better else Verdict.UNKNOWN_WORSE
 
 
-def find_regression(judgement: Judgement) -> str:
-    """Say why a state must not take the place of the old one; nothing where it may."""
-    verdict, by_base = judgement.verdict, judgement.by_base
-    if verdict in (Verdict.REAL_REGRESSION, Verdict.ONLY_MODEL_BETTER):
-        return "the test accuracy is lower by more than seeds do"
-    if verdict is Verdict.ONLY_MODEL_WORSE:
-        return "the change is better over seeds, but this model is worse: take another seed"
-    if verdict is Verdict.UNKNOWN_WORSE:
-        return (
-            "this model is worse, and whether another seed could do the same is not known; "
-            f"`{SEEDS_COMMAND}` on the base tells"
-        )
-    if by_base and by_base.difference < 0 and by_base.p_value < LEVEL:
-        return (
-            "this run is lower than the seeds of the base allow; that the change spreads more is "
-            "only what its own metrics/seeds.json says"
-        )
-    return ""
-
-
 def same_images(old: Revision, new: Revision) -> bool:
     """Tell whether both states are known to be tested on the same images with the same labels."""
     return old.test_digests == new.test_digests and all(old.test_digests)

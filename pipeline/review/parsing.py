@@ -1,0 +1,126 @@
+"""What the files of a state must be, for two states to be compared."""
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import pandas as pd
+from pydantic import BaseModel
+
+from pipeline.paths import DATASET, EVALUATION
+from pipeline.review.revision import Evaluation
+from pipeline.tracking.origin import flatten_sections, parse_yaml
+
+WHOLE = ["image", "label", "predicted"]
+ERRORS_COLUMNS = [*WHOLE, "probability"]
+HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+ROUNDING = 1e-6  # of what metrics/ holds
+Stage = TypeVar("Stage", bound=BaseModel)
+
+
+def _parse_mapping(text: str) -> dict[str, Any]:
+    values = parse_yaml(text)
+    if not values:
+        raise ValueError("it holds no YAML mapping")
+    return values
+
+
+def parse_params(text: str) -> dict[str, object]:
+    """Return the params by their dotted names.
+
+    Raises:
+        ValueError: it holds none, or the id of a state cannot be made of them.
+        TypeError: likewise.
+    """
+    params = flatten_sections(_parse_mapping(text))
+    json.dumps(params)  # as the id of the state does
+    return params
+
+
+def parse_stages(text: str, model: type[Stage]) -> dict[str, Stage]:
+    """Return the stages that `dvc.yaml` or `dvc.lock` has, by their names.
+
+    Raises:
+        ValueError: one is not as DVC writes it.
+        LookupError: there are none.
+    """
+    stages = _parse_mapping(text)["stages"].items()
+    return {str(name): model.model_validate(values) for name, values in stages}
+
+
+def parse_samples(text: str) -> tuple[dict[int, int], int]:
+    """Return the number of test images by class, and that of validation images.
+
+    Raises:
+        ValueError: they are no numbers.
+        LookupError: one is missing.
+    """
+    splits = {row["split"]: row for row in json.loads(text)["splits"]}
+    classes = splits["test"]["classes"].items()
+    return {int(label): int(count) for label, count in classes}, int(splits["val"]["samples"])
+
+
+def parse_evaluation(text: str, class_counts: Mapping[int, int]) -> Evaluation:
+    """Return the test metrics.
+
+    Args:
+        text: of `metrics/evaluation.json`.
+        class_counts: number of test images by class.
+
+    Raises:
+        ValueError: it lacks one, or they contradict each other or the number of images.
+    """
+    evaluation = Evaluation.model_validate_json(text)
+    described = sum(class_counts.values())
+    if evaluation.samples != described:
+        raise ValueError(f"of {evaluation.samples} test images, but {DATASET} has {described}")
+    if abs(evaluation.accuracy - (1 - evaluation.errors / evaluation.samples)) > ROUNDING:
+        raise ValueError(f"{evaluation.errors} errors do not make its accuracy")
+    return evaluation
+
+
+def _parse_table(text: str, columns: list[str]) -> pd.DataFrame:
+    if not text.endswith("\n"):
+        raise ValueError("its last line is cut")
+    table = pd.read_csv(io.StringIO(text))
+    if list(table.columns) != columns:
+        raise ValueError(f"its columns are not {', '.join(columns)}")
+    return table if table.empty else table.astype(float)
+
+
+def parse_history(text: str) -> pd.DataFrame:
+    """Return one row for each epoch.
+
+    Raises:
+        ValueError: there is none, or it has other columns or values.
+    """
+    history = _parse_table(text, HISTORY_COLUMNS)
+    if history.empty:
+        raise ValueError("it has no rows")
+    return history.astype({"epoch": int})
+
+
+def parse_errors(
+    text: str, evaluation: Evaluation, class_counts: Mapping[int, int]
+) -> pd.DataFrame:
+    """Return one row for each misclassified image.
+
+    Raises:
+        ValueError: they are not those that the evaluation has counted, or no errors at all.
+    """
+    errors = _parse_table(text, ERRORS_COLUMNS)
+    if (errors[WHOLE] % 1 != 0).to_numpy().any():  # also where there is none
+        raise ValueError(f"not all of {', '.join(WHOLE)} are whole numbers")
+    errors = errors.astype(dict.fromkeys(WHOLE, int))
+    images = errors["image"]
+    if len(errors) != evaluation.errors:
+        raise ValueError(f"{len(errors)} rows, but {EVALUATION} has {evaluation.errors} errors")
+    if images.duplicated().any() or not images.between(0, evaluation.samples - 1).all():
+        raise ValueError(f"its images are not among the {evaluation.samples} test images, or twice")
+    if (errors["label"] == errors["predicted"]).any():
+        raise ValueError("it has images that are classified correctly")
+    for label, count in errors["label"].value_counts().items():
+        if count > class_counts.get(int(str(label)), 0):
+            raise ValueError(f"{count} rows of class {label}, of which {DATASET} has fewer images")
+    return errors
