@@ -82,8 +82,8 @@ def _over_seeds(old: Revision, new: Revision, judgement: Judgement) -> str:
     if old.spread and new.spread:
         text = (
             f"{old.spread.seeds} seeds before give {_mean_std(old.spread)}, "
-            f"{new.spread.seeds} after {_mean_std(new.spread)}: {points(seeds.difference)} on "
-            f"average, {interval(seeds)}, p {p_value(seeds.p_value)} (Welch's test)."
+            f"{new.spread.seeds} after {_mean_std(new.spread)}: {points(seeds.difference)}, "
+            f"{interval(seeds)}, p {p_value(seeds.p_value)} (Welch's test)."
         )
     else:
         known, single = (old, new) if old.spread else (new, old)
@@ -112,7 +112,8 @@ def _over_seeds(old: Revision, new: Revision, judgement: Judgement) -> str:
 
 
 def _mean_std(spread: Spread) -> str:
-    return f"{spread.accuracy_mean:.4f} on average (standard deviation {spread.accuracy_std:.4f})"
+    mean, std = spread.accuracy_mean, spread.accuracy_std
+    return f"a mean of {mean:.4f} with a standard deviation of {std:.4f}"
 
 
 def _tested_on(revision: Revision) -> str:
