@@ -69,7 +69,9 @@ def _report(args: argparse.Namespace) -> "Findings":
         if args.base is None:
             base, branch = merge_base(head or "HEAD")
             if base == new.commit:
-                raise ReportError(f"{new.name} is on {branch}: name a BASE to compare it with, such as HEAD~")
+                raise ReportError(
+                    f"{new.name} is on {branch}: name a BASE to compare it with, such as HEAD~"
+                )
             old = stack.enter_context(at_commit(base, branch))
         else:
             old = stack.enter_context(at_commit(args.base))
