@@ -649,6 +649,13 @@ def test_output_has_the_report_with_its_pictures_beside_it(
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def test_output_that_is_no_folder_is_an_error(repo: ReviewRepository, run: Report) -> None:
+    propose(repo, 20, 30)
+    with pytest.raises(PipelineError, match="--output params.yaml: cannot be written") as raised:
+        run("--output", "params.yaml")
+    assert raised.value.exit_code == 2
+
+
 def test_report_without_raw_images_says_so(repo: ReviewRepository, run: Report) -> None:
     propose(repo, 20, 30)
     (repo.path / "data/raw/mnist/t10k-images-idx3-ubyte.gz").unlink()

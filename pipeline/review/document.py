@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import figure_style, files
+from pipeline import files
 from pipeline.arrays import ByteArray
 from pipeline.dataset import find_idx, read_idx
-from pipeline.errors import DataError
+from pipeline.errors import DataError, PipelineError
 from pipeline.paths import RAW
 from pipeline.review import changes, measures, paired, tables, verdict, wording
 from pipeline.review.lookup import Lookup
@@ -131,10 +131,15 @@ def _draw(
     old: Revision, new: Revision, judgement: verdict.Judgement, folder: Path
 ) -> Iterator[str]:
     """Draw the pictures into a folder, and yield the Markdown that shows them."""
-    from pipeline.review import pictures  # and with it matplotlib, for those who want pictures
+    from pipeline import figure_style  # and with it matplotlib, for those who want pictures
+    from pipeline.review import pictures
 
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CHANGED_IMAGES).unlink(missing_ok=True)  # of an earlier report
+    except OSError as error:
+        raise PipelineError(f"--output {folder}: cannot be written: {error.strerror}") from error
     yield "### Pictures"
-    (folder / CHANGED_IMAGES).unlink(missing_ok=True)  # of an earlier report
     if judgement.pairs and (judgement.pairs.fixed or judgement.pairs.broken):
         try:
             figure = pictures.changed_images(old.errors, new.errors, read_test_images(new))
@@ -148,9 +153,16 @@ def _draw(
 
 
 def read_test_images(revision: Revision) -> ByteArray:
-    """Return the raw test images, of which the first ones are those of the state."""
-    raw = revision.folder / RAW / str(revision.params["prepare.dataset"])
-    return read_idx(find_idx(raw / "t10k-images-idx3-ubyte"), rank=3)
+    """Return the raw test images, of which the first ones are those of the state.
+
+    Raises:
+        DataError: they are not in Git, or not those of the state.
+    """
+    folder = RAW / str(revision.params.get("prepare.dataset"))
+    images = read_idx(find_idx(revision.folder / folder / "t10k-images-idx3-ubyte"), rank=3)
+    if len(images) < revision.evaluation.samples:
+        raise DataError(f"{folder}: has {len(images)} test images")
+    return images
 
 
 def _github() -> str:

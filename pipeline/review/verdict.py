@@ -104,7 +104,8 @@ def decide(
 
 def same_images(old: Revision, new: Revision) -> bool:
     """Tell whether both states are known to be tested on the same images with the same labels."""
-    return old.test_digests == new.test_digests and all(old.test_digests)
+    same = old.test_digests == new.test_digests and old.class_counts == new.class_counts
+    return same and all(old.test_digests)
 
 
 def differ_in_seed_only(old: Revision, new: Revision) -> bool:

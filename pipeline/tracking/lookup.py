@@ -6,6 +6,7 @@ A process of its own, since MLflow takes seconds to import: it reads the ids fro
 import json
 import sys
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from pipeline.tracking import runs, store
 
@@ -24,15 +25,17 @@ def find_runs(states: Iterable[str]) -> dict[str, str]:
         client, experiment = store.find_experiment()
         for state in states if experiment else ():
             for run in runs.find(client, experiment, {runs.STATE_TAG: state}):
-                found[state] = f"{run.info.run_name} ({_place(run.info.run_id, experiment)})"
+                found[state] = f"{run.info.run_name} ({place_of(run.info.run_id, experiment)})"
     return found
 
 
-def _place(run_id: str, experiment: str) -> str:
-    uri = store.tracking_uri()
-    if uri.startswith("http"):
-        return f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
-    return run_id
+def place_of(run_id: str, experiment: str) -> str:
+    """Return the address of a run on a server, without a password; else its id."""
+    uri = urlsplit(store.tracking_uri())
+    if not uri.scheme.startswith("http"):
+        return run_id
+    host, path = uri.netloc.rpartition("@")[2], uri.path.rstrip("/")
+    return f"{uri.scheme}://{host}{path}/#/experiments/{experiment}/runs/{run_id}"
 
 
 if __name__ == "__main__":
