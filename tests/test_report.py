@@ -651,7 +651,7 @@ def test_output_has_the_report_with_its_pictures_beside_it(
 
 def test_output_that_is_no_folder_is_an_error(repo: ReviewRepository, run: Report) -> None:
     propose(repo, 20, 30)
-    with pytest.raises(PipelineError, match="--output params.yaml: cannot be written") as raised:
+    with pytest.raises(PipelineError, match=r"--output params.yaml: cannot be written") as raised:
         run("--output", "params.yaml")
     assert raised.value.exit_code == 2
 
