@@ -142,22 +142,33 @@ def make_clone(path: Path) -> Clone:
     return clone
 
 
-@pytest.fixture(scope="session")
-def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone after `dvc repro` with small counts, committed; all workers share it: read only."""
+def make_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]
+) -> Clone:
+    """Build a clone in an empty folder, once for all workers, which share it: read only."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    path = shared / "reproduced" / "repository"
+    path = shared / name / "repository"
     done = path.parent / "done"
     with FileLock(f"{path.parent}.lock"):
         if not done.exists():
             path.mkdir(parents=True)
-            clone = make_clone(path)
-            clone.run("dvc", "repro")
-            clone.commit("Reproduce")
+            build(path)
             done.touch()
     return Clone(path)
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone after `dvc repro` with small counts, committed; all workers share it: read only."""
+
+    def build(path: Path) -> None:
+        clone = make_clone(path)
+        clone.run("dvc", "repro")
+        clone.commit("Reproduce")
+
+    return make_once(tmp_path_factory, "reproduced", build)
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """A base and four branches that the real pipeline has made, and what their reviewer is told."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-from tests.conftest import Clone, make_clone
+from tests.conftest import Clone, make_clone, make_once
 
 BASE = {
     "model.conv_blocks": [[8, 16]],
@@ -26,20 +24,11 @@ BRANCHES: dict[str, dict[str, object]] = {
 @pytest.fixture(scope="session")
 def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A base with five seeds, three branches and a stale one; all workers share it: read only."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    path = shared / "reviewed" / "repository"
-    done = path.parent / "done"
-    with FileLock(f"{path.parent}.lock"):
-        if not done.exists():
-            path.mkdir(parents=True)
-            build(make_clone(path))
-            done.touch()
-    return Clone(path)
+    return make_once(tmp_path_factory, "reviewed", build)
 
 
-def build(clone: Clone) -> None:
+def build(path: Path) -> None:
+    clone = make_clone(path)
     clone.env["PIPELINE_MLFLOW"] = "off"
     clone.edit_params(BASE)
     clone.run("dvc", "repro")
