@@ -16,7 +16,6 @@ import numpy as np
 
 from pipeline.arrays import CLASSES, ByteArray, Split
 from pipeline.errors import DataError
-from pipeline.params import IMAGE_SIDE
 
 UNSIGNED_BYTE = 0x08
 ITEM_TYPES = {
@@ -103,10 +102,8 @@ def _read_split(folder: Path, prefix: str) -> Split:
     count, height, width = images.shape
     if count == 0:
         raise DataError(f"{images_file}: has no images")
-    if (height, width) != (IMAGE_SIDE, IMAGE_SIDE):
-        raise DataError(
-            f"{images_file}: images are {height}x{width}, expected {IMAGE_SIDE}x{IMAGE_SIDE}"
-        )
+    if height == 0 or width == 0:
+        raise DataError(f"{images_file}: its images of {height}x{width} have no pixels")
     if count != len(labels):
         raise DataError(f"{labels_file}: has {len(labels)} labels for {count} images")
     strange = labels >= CLASSES

@@ -1,23 +1,16 @@
 """The schema of `params.yaml`, which alone says what a run used: code holds no defaults."""
 
-import re
-import reprlib
-from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.reader import ReaderError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from pipeline import params_faults, params_file
 from pipeline.errors import ParamsError
 from pipeline.paths import PARAMS
 
-IMAGE_SIDE = 28  # pixels
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]  # TensorFlow's sizes are 32-bit in places
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Strict(BaseModel):
@@ -29,11 +22,13 @@ class PrepareParams(_Strict):
 
     Attributes:
         dataset: name of the folder in `data/raw`; not a path, so nothing outside is read.
+        image_size: height and width in pixels to resize images to; null: they stay as they are.
         val_from: the raw split to validate on: `train`, after the training images, or `test`,
             whose images then leak into every choice made by their scores.
     """
 
     dataset: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    image_size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None
     train_samples: Count
     val_samples: Count
     val_from: Literal["train", "test"]
@@ -53,20 +48,29 @@ class ModelParams(_Strict):
     conv_blocks: list[Annotated[list[Count], Field(min_length=1)]]
     kernel_size: Count
     dense_units: list[Count]
-    dropout: float = Field(ge=0, lt=1)
+    dropout: Fraction
     batch_norm: bool
 
-    @field_validator("kernel_size")  # not on the model: a fault of another field would skip it
-    @classmethod
-    def _blocks_fit_image(cls, kernel_size: int, info: ValidationInfo) -> int:
-        feature_map_side(info.data.get("conv_blocks", []), kernel_size, IMAGE_SIDE)
-        return kernel_size
+
+class AugmentationParams(_Strict):
+    """How far training images are moved at random, up to these bounds either way; 0: not at all.
+
+    Attributes:
+        rotation: in degrees.
+        shift: along each axis, as a fraction of the image's side.
+        zoom: as a fraction: 0.1 enlarges or shrinks by up to a tenth.
+    """
+
+    rotation: float = Field(ge=0, le=180)
+    shift: Fraction
+    zoom: Fraction
 
 
 class TrainParams(_Strict):
     """How the network is trained.
 
     Attributes:
+        label_smoothing: share of the target that is spread evenly over all classes.
         early_stopping_patience: epochs without improvement before training stops; null: never.
         threads: of TensorFlow's operations; another count sums in another order: other bits.
     """
@@ -76,15 +80,30 @@ class TrainParams(_Strict):
     optimizer: Literal["adam", "sgd", "rmsprop", "adamw"]
     learning_rate: float = Field(gt=0)
     learning_rate_schedule: Literal["constant", "cosine"]
+    label_smoothing: Fraction
     early_stopping_patience: Count | None
     seed: int = Field(ge=0, le=2**32 - 1)  # what NumPy takes
     threads: int = Field(ge=1, le=1024)
 
 
 class EvaluateParams(_Strict):
-    """How results are judged: `confidence` is the level of the intervals, such as 0.95."""
+    """How results are judged and shown.
 
+    Attributes:
+        images: numbers of the test images to follow through the network; null: the first of
+            each class.
+        confidence: level of the intervals, such as 0.95.
+    """
+
+    images: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None
     confidence: float = Field(gt=0, lt=1)
+
+    @field_validator("images")
+    @classmethod
+    def _images_are_distinct(cls, images: list[int] | None) -> list[int] | None:
+        if images is not None and len(set(images)) < len(images):
+            raise ValueError(f"must not name an image twice, got {images}")
+        return images
 
 
 class Params(_Strict):
@@ -92,6 +111,7 @@ class Params(_Strict):
 
     prepare: PrepareParams
     model: ModelParams
+    augmentation: AugmentationParams
     train: TrainParams
     evaluate: EvaluateParams
 
@@ -102,100 +122,14 @@ def load_params(path: Path = PARAMS) -> Params:
     Raises:
         ParamsError: with one line for each fault, in the schema's order.
     """
-    values = _read_yaml(path)
     try:
-        return Params.model_validate(values)
+        return Params.model_validate(params_file.read_mapping(path))
     except ValidationError as error:
-        raise ParamsError("\n".join(f"{path}: {_describe(e)}" for e in error.errors())) from None
+        faults = (params_faults.describe(fault, Params) for fault in error.errors())
+        raise ParamsError("\n".join(f"{path}: {fault}" for fault in faults)) from None
 
 
 def flatten(params: Params) -> dict[str, Any]:
     """Return each parameter's value by its dotted name, such as `train.epochs`."""
     sections = params.model_dump().items()
     return {f"{section}.{key}": value for section, keys in sections for key, value in keys.items()}
-
-
-def feature_map_side(conv_blocks: Sequence[Sequence[int]], kernel_size: int, side: int) -> int:
-    """Return the side of what the last block makes of an image with this side, in pixels.
-
-    Convolutions are unpadded, and pooling drops an odd last row and column.
-
-    Raises:
-        ValueError: nothing is left; the message says after which layer, and what to do.
-    """
-    remedy = "use fewer layers or a smaller kernel_size" if kernel_size > 1 else "use fewer blocks"
-    for block, filters in enumerate(conv_blocks, start=1):
-        for layer in [*(f"layer {n}" for n in range(1, len(filters) + 1)), "the pooling"]:
-            side = side // 2 if layer == "the pooling" else side - (kernel_size - 1)
-            if side < 1:
-                raise ValueError(f"{layer} of block {block} leaves nothing of the image; {remedy}")
-    return side
-
-
-def _read_yaml(path: Path) -> dict[Any, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = YAML(typ="safe").load(text)  # as DVC does
-        if isinstance(values, dict):
-            return values
-        fault = "is empty" if values is None else "must be a mapping of sections"
-    except OSError as error:
-        fault = f"cannot be read: {error.strerror}"
-    except MarkedYAMLError as error:
-        mark = error.context_mark
-        context = f"{error.context} that starts in line {mark.line + 1}, " if mark else ""
-        fault = f"line {error.problem_mark.line + 1}: {context}{error.problem}"
-    except ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        fault = f"line {line}: character {error.character:#04x} is not allowed"
-    # The parser does not wrap what Python says of, for example, the date 2020-13-45.
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        fault = f"cannot be read: {error}"
-    raise ParamsError(f"{path}: {' '.join(fault.split())}")
-
-
-_PLACES = {section: section for section in Params.model_fields} | {
-    key: f"{name}.{key}"
-    for name, section in Params.__annotations__.items()
-    for key in section.model_fields
-}
-_YAML = {"None": "null", "True": "true", "False": "false"}  # how it spells what Python shows
-_WORDS = {  # for pydantic's types of error
-    "missing": "is missing",
-    "extra_forbidden": "is not a known parameter{hint}",
-    "invalid_key": "is not a known parameter",
-    "model_type": "must be a mapping{got}",
-    "list_type": "must be a list{got}",
-    "too_short": "must not be empty",
-    "bool_type": "must be true or false{got}",
-    "int_type": "must be a whole number{got}",
-    "float_type": "must be a number{got}",
-    "greater_than": "must be more than {gt:g}{got}",
-    "greater_than_equal": "must be at least {ge:g}{got}",
-    "less_than": "must be less than {lt:g}{got}",
-    "less_than_equal": "must be at most {le}{got}",
-    "string_type": "must be text{got}",
-    "string_pattern_mismatch": "must be a folder's name of letters, digits, - and _{got}",
-    "literal_error": "must be one of {choices}{got}",
-    "value_error": "{error}",
-}
-
-
-def _describe(error: ErrorDetails) -> str:
-    kind, context, value = error["type"], error.get("ctx", {}), error["input"]
-    huge = isinstance(value, int) and value.bit_length() > 999  # Python may refuse to print it
-    shown = "a huge number" if huge else reprlib.repr(value)
-    # Blocks that do not fit are noticed when kernel_size is validated.
-    place = ("model", "conv_blocks") if kind == "value_error" else error["loc"]
-    names = [k if re.fullmatch(r"[\w-]+", k) else repr(k) for k in map(str, place[:2])]
-    *_, key = "", *place
-    close = get_close_matches(str(key), _PLACES, n=1, cutoff=0.65)
-    null = " or null" if key == "early_stopping_patience" else ""
-    words = _WORDS.get(kind, "{plain}{got}").format(
-        **context,
-        plain=error["msg"].replace("Input should be", "must be"),
-        got=f"{null}, got {_YAML.get(shown, shown)}",
-        hint=f"; did you mean {_PLACES[close[0]]}?" if close else "",
-        choices=context.get("expected", "").replace("'", "").replace(" or ", ", "),
-    )
-    return f"{'.'.join(names)}{''.join(f'[{i}]' for i in place[2:])}: {words}"

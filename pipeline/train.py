@@ -5,6 +5,7 @@ import sys
 import time
 
 from pipeline import files, splits, stage
+from pipeline.feature_maps import feature_map_size
 from pipeline.params import load_params
 from pipeline.paths import HISTORY, MODEL
 from pipeline.tracking.training_run import TrainingRun
@@ -23,11 +24,12 @@ def measure_run(seconds: float, images: int) -> dict[str, float]:
 def main() -> None:
     """Read the prepared training and validation images; write the model and its history."""
     params = load_params()
+    train, val = splits.read_split("train"), splits.read_split("val")
+    feature_map_size(params.model, *train.images.shape[1:3])  # what does not fit makes no run
     with TrainingRun(params) as run:
         # Takes seconds, in which the process that the run has started imports MLflow.
         from pipeline import network, runtime, trainer
 
-        train, val = splits.read_split("train"), splits.read_split("val")
         runtime.configure(params.train.threads)
         start = time.perf_counter()
         model, history = trainer.train_network(train, val, params, run.log_epoch)

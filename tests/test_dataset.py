@@ -108,8 +108,7 @@ FILE_FAULTS = {
         "(4294967295x4294967295x4294967295)",
     ),
     "no images": (idx((0, 28, 28), b""), "has no images"),
-    "small images": (images(3, (28, 27)), "images are 28x27, expected 28x28"),
-    "empty images": (images(3, (0, 28)), "images are 0x28, expected 28x28"),
+    "empty images": (images(3, (0, 28)), "its images of 0x28 have no pixels"),
 }
 
 

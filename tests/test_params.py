@@ -10,13 +10,14 @@ from dvc.utils.serialize import load_yaml
 from pydantic import ValidationError
 
 from pipeline.errors import ParamsError
-from pipeline.params import feature_map_side, flatten, load_params
+from pipeline.params import flatten, load_params
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = (ROOT / "params.yaml").read_text(encoding="utf-8")
 
 LESSON = {
     "prepare.dataset": "mnist",
+    "prepare.image_size": None,
     "prepare.train_samples": 2000,
     "prepare.val_samples": 500,
     "prepare.val_from": "train",
@@ -26,14 +27,19 @@ LESSON = {
     "model.dense_units": [128],
     "model.dropout": 0.0,
     "model.batch_norm": False,
+    "augmentation.rotation": 0.0,
+    "augmentation.shift": 0.0,
+    "augmentation.zoom": 0.0,
     "train.epochs": 10,
     "train.batch_size": 64,
     "train.optimizer": "adam",
     "train.learning_rate": 0.001,
     "train.learning_rate_schedule": "constant",
+    "train.label_smoothing": 0.0,
     "train.early_stopping_patience": None,
     "train.seed": 0,
     "train.threads": 2,
+    "evaluate.images": None,
     "evaluate.confidence": 0.95,
 }
 
@@ -95,6 +101,8 @@ def test_params_cannot_be_changed() -> None:
     [
         ("dataset: Fashion-MNIST_2", "prepare.dataset", "Fashion-MNIST_2"),
         ("dataset: '0'", "prepare.dataset", "0"),
+        ("image_size:", "prepare.image_size", None),
+        ("image_size: [32, 48]", "prepare.image_size", [32, 48]),
         ("train_samples: 1", "prepare.train_samples", 1),
         ("train_samples: 1_000", "prepare.train_samples", 1000),
         ("val_from: test", "prepare.val_from", "test"),
@@ -106,6 +114,10 @@ def test_params_cannot_be_changed() -> None:
         ("dropout: 0", "model.dropout", 0.0),
         ("dropout: 0.999", "model.dropout", 0.999),
         ("batch_norm: true", "model.batch_norm", True),
+        ("rotation: 180", "augmentation.rotation", 180.0),
+        ("shift: 0.1", "augmentation.shift", 0.1),
+        ("zoom: 0.999", "augmentation.zoom", 0.999),
+        ("label_smoothing: 0.1", "train.label_smoothing", 0.1),
         ("optimizer: sgd", "train.optimizer", "sgd"),
         ("optimizer: rmsprop", "train.optimizer", "rmsprop"),
         ("optimizer: adamw", "train.optimizer", "adamw"),
@@ -117,6 +129,7 @@ def test_params_cannot_be_changed() -> None:
         ("seed: 4294967295", "train.seed", 4294967295),
         ("threads: 1024", "train.threads", 1024),
         ("confidence: 1e-9", "evaluate.confidence", 1e-9),
+        ("images: [7, 0]", "evaluate.images", [7, 0]),
     ],
 )
 def test_good_value_is_taken_as_it_is(line: str, place: str, value: object) -> None:
@@ -150,14 +163,29 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
         ("val_from: val", "prepare.val_from: must be one of train, test, got 'val'"),
         ("conv_blocks: 32", "model.conv_blocks: must be a list, got 32"),
         ("conv_blocks:", "model.conv_blocks: must be a list, got null"),
-        ("conv_blocks: [[]]", "model.conv_blocks[0]: must not be empty"),
-        ("conv_blocks: [[8], []]", "model.conv_blocks[1]: must not be empty"),
+        ("conv_blocks: [[]]", "model.conv_blocks[0]: must have at least 1 entry, got []"),
+        ("conv_blocks: [[8], []]", "model.conv_blocks[1]: must have at least 1 entry, got []"),
         ("conv_blocks: [[8, x]]", "model.conv_blocks[0][1]: must be a whole number, got 'x'"),
         ("conv_blocks: [[8], [0]]", "model.conv_blocks[1][0]: must be at least 1, got 0"),
         (
             "conv_blocks: &a [[8, *a]]",
             "model.conv_blocks[0][1]: must be a whole number, got [[8, [[8, [[8, [...]]]]]]]",
         ),
+        ("image_size: 32", "prepare.image_size: must be a list or null, got 32"),
+        ("image_size: [32]", "prepare.image_size: must have at least 2 entries or null, got [32]"),
+        (
+            "image_size: [1, 2, 3]",
+            "prepare.image_size: must have at most 2 entries or null, got [1, 2, 3]",
+        ),
+        ("image_size: [32, 0]", "prepare.image_size[1]: must be at least 1, got 0"),
+        ("rotation: -1", "augmentation.rotation: must be at least 0, got -1"),
+        ("rotation: 181", "augmentation.rotation: must be at most 180, got 181"),
+        ("shift: 1", "augmentation.shift: must be less than 1, got 1"),
+        ("zoom: a", "augmentation.zoom: must be a number, got 'a'"),
+        ("label_smoothing: 1", "train.label_smoothing: must be less than 1, got 1"),
+        ("images: []", "evaluate.images: must have at least 1 entry or null, got []"),
+        ("images: [-1]", "evaluate.images[0]: must be at least 0, got -1"),
+        ("images: [1, 2, 1]", "evaluate.images: must not name an image twice, got [1, 2, 1]"),
         ("kernel_size: 0", "model.kernel_size: must be at least 1, got 0"),
         ("kernel_size: 3.0", "model.kernel_size: must be a whole number, got 3.0"),
         ("kernel_size: [3, 3]", "model.kernel_size: must be a whole number, got [3, 3]"),
@@ -234,7 +262,7 @@ def test_bad_value_gets_one_line(line: str, fault: str) -> None:
         (r"  epochs: 10\n", "", ["train.epochs: is missing"]),
         ("dataset: mnist", "", ["prepare.dataset: is missing"]),
         ("early_stopping_patience: null", "", ["train.early_stopping_patience: is missing"]),
-        (r"evaluate:\n.*\n", "", ["evaluate: is missing"]),
+        (r"evaluate:\n.*\n.*\n", "", ["evaluate: is missing"]),
         ("0.95", "0.95\nreview: {}", ["review: is not a known parameter"]),
         ("0.95", "0.95\nlr: 0.1", ["lr: is not a known parameter"]),
         ("0.95", "0.95\nextra: 1", ["extra: is not a known parameter"]),
@@ -268,9 +296,17 @@ def test_bad_value_gets_one_line(line: str, fault: str) -> None:
         ),
         ("seed: 0", r'seed: 0\n  "a\\nb": 1', [r"train.'a\nb': is not a known parameter"]),
         ("seed: 0", "seed: 0\n  7: 1", ["train.7: is not a known parameter"]),
-        (r"confidence: 0.95", "", ["evaluate: must be a mapping, got null"]),
-        (r"\n  confidence: 0.95", " [0.95]", ["evaluate: must be a mapping, got [0.95]"]),
-        (r"\n  confidence: 0.95", " 0.95", ["evaluate: must be a mapping, got 0.95"]),
+        (r"images: null\n  confidence: 0.95", "", ["evaluate: must be a mapping, got null"]),
+        (
+            r"\n  images: null\n  confidence: 0.95",
+            " [0.95]",
+            ["evaluate: must be a mapping, got [0.95]"],
+        ),
+        (
+            r"\n  images: null\n  confidence: 0.95",
+            " 0.95",
+            ["evaluate: must be a mapping, got 0.95"],
+        ),
     ],
 )
 def test_keys_that_are_missing_or_not_known(pattern: str, new: str, fault: list[str]) -> None:
@@ -357,7 +393,7 @@ def test_folder_instead_of_a_file_gets_one_line() -> None:
 def test_duplicate_key_in_the_committed_file_is_an_error() -> None:
     write(replace("epochs: 10", "epochs: 10\n  epochs: 20"))
     assert faults() == [
-        "params.yaml: line 17: while constructing a mapping that starts in line 16, "
+        "params.yaml: line 23: while constructing a mapping that starts in line 22, "
         'found duplicate key "epochs" with value "20" (original value: "10")'
     ]
 
@@ -387,7 +423,7 @@ def test_all_faults_are_reported_in_the_order_of_the_file() -> None:
         f"params.yaml: prepare.dataset: {NOT_A_FOLDER}, got 'a/b'",
         "params.yaml: model.conv_blocks[0]: must be a list, got 8",
         "params.yaml: model.conv_blocks[1][0]: must be a whole number, got 'x'",
-        "params.yaml: model.conv_blocks[2]: must not be empty",
+        "params.yaml: model.conv_blocks[2]: must have at least 1 entry, got []",
         "params.yaml: model.dropout: must be less than 1, got 2",
         "params.yaml: train.epochs: must be at least 1, got 0",
         "params.yaml: train.optimizer: must be one of adam, sgd, rmsprop, adamw, got 'lion'",
@@ -396,65 +432,6 @@ def test_all_faults_are_reported_in_the_order_of_the_file() -> None:
         "params.yaml: evaluate.confidence: must be less than 1, got 1",
         "params.yaml: extra: is not a known parameter",
     ]
-
-
-SMALLER = "use fewer layers or a smaller kernel_size"
-
-
-@pytest.mark.parametrize(
-    ("conv_blocks", "kernel_size", "fault"),
-    [
-        # 28, less 13 times 2, is 2; a block of 13 layers is pooled to 1 pixel.
-        ([[1] * 13], 3, None),
-        ([[1] * 14], 3, f"layer 14 of block 1 leaves nothing of the image; {SMALLER}"),
-        # (28 - 2) / 2 = 13, (13 - 2) // 2 = 5, (5 - 2) // 2 = 1
-        ([[1], [1], [1]], 3, None),
-        ([[1], [1], [1], [1]], 3, f"layer 1 of block 4 leaves nothing of the image; {SMALLER}"),
-        # 13 - 6 * 2 = 1 is left for the pooling.
-        ([[1], [1] * 6], 3, f"the pooling of block 2 leaves nothing of the image; {SMALLER}"),
-        ([[1]], 27, None),
-        ([[1]], 28, f"the pooling of block 1 leaves nothing of the image; {SMALLER}"),
-        ([[1]], 29, f"layer 1 of block 1 leaves nothing of the image; {SMALLER}"),
-        ([], 29, None),
-        ([[1] * 28], 2, f"layer 28 of block 1 leaves nothing of the image; {SMALLER}"),
-        # 14, 7, 3, 1: a smaller kernel would be of no use
-        ([[1] * 99] * 4, 1, None),
-        ([[1]] * 5, 1, "the pooling of block 5 leaves nothing of the image; use fewer blocks"),
-    ],
-)
-def test_blocks_must_fit_the_image(
-    conv_blocks: list[list[int]], kernel_size: int, fault: str | None
-) -> None:
-    write(edit(f"conv_blocks: {conv_blocks}", f"kernel_size: {kernel_size}"))
-    if fault is None:
-        assert load_params().model.conv_blocks == conv_blocks
-    else:
-        assert faults() == [f"params.yaml: model.conv_blocks: {fault}"]
-
-
-def test_blocks_that_do_not_fit_are_reported_with_other_faults_in_order() -> None:
-    write(edit("val_from: val", "kernel_size: 30", "dense_units: [0]", "dropout: 1", "epochs: 0"))
-    assert faults() == [
-        "params.yaml: prepare.val_from: must be one of train, test, got 'val'",
-        "params.yaml: model.conv_blocks: "
-        f"layer 1 of block 1 leaves nothing of the image; {SMALLER}",
-        "params.yaml: model.dense_units[0]: must be at least 1, got 0",
-        "params.yaml: model.dropout: must be less than 1, got 1",
-        "params.yaml: train.epochs: must be at least 1, got 0",
-    ]
-
-
-def test_blocks_are_not_measured_with_values_that_are_not_valid() -> None:
-    write(edit("conv_blocks: [[0]]", "kernel_size: 30"))
-    assert faults() == ["params.yaml: model.conv_blocks[0][0]: must be at least 1, got 0"]
-    write(edit("kernel_size: x"))
-    assert faults() == ["params.yaml: model.kernel_size: must be a whole number, got 'x'"]
-
-
-def test_feature_map_side_of_the_lesson_and_of_another_image() -> None:
-    assert feature_map_side([[32, 64, 128]], 3, 28) == 11  # (28 - 3 * 2) / 2
-    assert feature_map_side([[32], [64, 64]], 5, 32) == 3  # (32 - 4) / 2 = 14, (14 - 8) / 2
-    assert feature_map_side([], 3, 28) == 28
 
 
 def test_flatten_gives_lists_that_do_not_change_the_params() -> None:

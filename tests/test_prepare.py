@@ -28,6 +28,7 @@ def params(
     train: int, val: int, test: int, val_from: Literal["train", "test"] = "train"
 ) -> PrepareParams:
     return PrepareParams(
+        image_size=None,
         dataset="tiny",
         train_samples=train,
         val_samples=val,

@@ -1,0 +1,69 @@
+"""The words for what a schema finds wrong in `params.yaml`."""
+
+import re
+import reprlib
+from difflib import get_close_matches
+from typing import get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+_YAML = {"None": "null", "True": "true", "False": "false"}  # how it spells what Python shows
+_WORDS = {  # for pydantic's types of error
+    "missing": "is missing",
+    "extra_forbidden": "is not a known parameter{hint}",
+    "invalid_key": "is not a known parameter",
+    "model_type": "must be a mapping{got}",
+    "list_type": "must be a list{got}",
+    "too_short": "must have at least {min_length} {entries}{got}",
+    "too_long": "must have at most {max_length} entries{got}",
+    "bool_type": "must be true or false{got}",
+    "int_type": "must be a whole number{got}",
+    "float_type": "must be a number{got}",
+    "greater_than": "must be more than {gt:g}{got}",
+    "greater_than_equal": "must be at least {ge:g}{got}",
+    "less_than": "must be less than {lt:g}{got}",
+    "less_than_equal": "must be at most {le:.15g}{got}",
+    "string_type": "must be text{got}",
+    "string_pattern_mismatch": "must be a folder's name of letters, digits, - and _{got}",
+    "literal_error": "must be one of {choices}{got}",
+    "value_error": "{error}",
+}
+
+
+def describe(error: ErrorDetails, schema: type[BaseModel]) -> str:
+    """Return a fault in one line, the name of the param first.
+
+    Args:
+        error: what pydantic found.
+        schema: whose fields are sections, which have params as fields.
+    """
+    kind, context, value, place = error["type"], error.get("ctx", {}), error["input"], error["loc"]
+    huge = isinstance(value, int) and value.bit_length() > 999  # Python may refuse to print it
+    shown = "a huge number" if huge else reprlib.repr(value)
+    names = [k if re.fullmatch(r"[\w-]+", k) else repr(k) for k in map(str, place[:2])]
+    params = _params(schema)
+    close = get_close_matches(str(place[-1]) if place else "", params, n=1, cutoff=0.65)
+    null = " or null" if len(place) == 2 and _may_be_null(schema, *map(str, place)) else ""
+    words = _WORDS.get(kind, "{plain}{got}").format(
+        **context,
+        plain=error["msg"].replace("Input should be", "must be"),
+        got=f"{null}, got {_YAML.get(shown, shown)}",
+        hint=f"; did you mean {params[close[0]]}?" if close else "",
+        choices=context.get("expected", "").replace("'", "").replace(" or ", ", "),
+        entries="entry" if context.get("min_length") == 1 else "entries",
+    )
+    return f"{'.'.join(names)}{''.join(f'[{i}]' for i in place[2:])}: {words}"
+
+
+def _params(schema: type[BaseModel]) -> dict[str, str]:
+    """Return the full name of each section and param by its own."""
+    sections = schema.__annotations__
+    return {section: section for section in sections} | {
+        key: f"{name}.{key}" for name, section in sections.items() for key in section.model_fields
+    }
+
+
+def _may_be_null(schema: type[BaseModel], section: str, key: str) -> bool:
+    fields = schema.__annotations__[section].model_fields
+    return key in fields and type(None) in get_args(fields[key].annotation)
