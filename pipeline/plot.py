@@ -5,9 +5,11 @@ import json
 
 import pandas as pd
 
-from pipeline import calibration, figure_style, figures, files, splits, stage, state
+from pipeline import calibration, error_figures, figure_style, figures, files, splits, stage, state
+from pipeline.classes import read_classes
 from pipeline.params import load_params
 from pipeline.paths import EVALUATION, FIGURES, HISTORY, PREDICTIONS, STATE_ID
+from pipeline.predictions import parse_predictions
 
 
 def _table(text: str) -> pd.DataFrame:
@@ -17,17 +19,18 @@ def _table(text: str) -> pd.DataFrame:
 def main() -> None:
     """Read history, evaluation, predictions and test images; write the figures and the state."""
     params = load_params()
-    history, predictions = (files.read_text(path, _table) for path in (HISTORY, PREDICTIONS))
+    history = files.read_text(HISTORY, _table)
+    predictions = files.read_text(PREDICTIONS, parse_predictions)
     evaluation = files.read_text(EVALUATION, json.loads)
-    test = splits.read_split("test")
+    test, names = splits.read_split("test"), read_classes()
     level = params.evaluate.confidence
     bins = calibration.bin_by_confidence(predictions, level)
     calibration_error = evaluation["expected_calibration_error"]
     drawn = {
         "loss": figures.loss_curves(history),
         "accuracy": figures.accuracy_curves(history),
-        "confusion_matrix": figures.confusion_matrix(predictions),
-        "confident_errors": figures.confident_errors(predictions, test.images),
+        "confusion_matrix": error_figures.confusion_matrix(predictions, names),
+        "confident_errors": error_figures.confident_errors(predictions, test.images),
         "reliability": figures.reliability_diagram(bins, calibration_error, level),
     }
     for name, figure in drawn.items():
