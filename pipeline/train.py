@@ -39,7 +39,7 @@ def main() -> None:
         network.write_model(MODEL, model)
         files.write_text(HISTORY, history.to_csv(index=False, float_format="%.6f"))
         facts = measure_run(seconds, len(train.labels) * len(history))
-        run.log_facts(facts)
+        run.log_facts(facts | {"network_weights": model.count_params()})
         print(f"Trained for {seconds:.1f} s, {facts['images_per_second']:,.0f} images/s")
 
 
