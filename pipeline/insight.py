@@ -18,7 +18,7 @@ def layer_outputs(model: keras.Model, images: ByteArray) -> dict[str, FloatArray
 
     Args:
         model: what `network.build_network` builds.
-        images: (N, height, width, channels), uint8.
+        images: (N, height, width, channels), uint8; N is at least 1.
 
     Returns:
         Maps (N, h, w, filters), float32, by short names such as conv1_1 and pool1, in the order
@@ -36,7 +36,7 @@ def scores(model: keras.Model, images: ByteArray) -> FloatArray:
 
     Args:
         model: what `network.build_network` builds.
-        images: (N, height, width, channels), uint8.
+        images: (N, height, width, channels), uint8; N is at least 1.
     """
     _, forward = _forward(model)
     return np.concatenate([forward(batch)[-1] for batch in _batches(images)])
@@ -69,8 +69,7 @@ def integrated_gradients(
 
 
 def _batches(images: ByteArray) -> Iterator[ByteArray]:
-    """Yield batches of a fixed size: one, even where there are no images."""
-    for start in range(0, max(1, len(images)), EVALUATION_BATCH_SIZE):
+    for start in range(0, len(images), EVALUATION_BATCH_SIZE):
         yield images[start : start + EVALUATION_BATCH_SIZE]
 
 
