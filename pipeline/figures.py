@@ -7,6 +7,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pipeline import selection
 from pipeline.figure_style import (
     BLUE,
     BOTTOM,
@@ -21,6 +22,7 @@ from pipeline.figure_style import (
     WIDTH,
     add_axes,
     add_legend,
+    format_probability,
     new_figure,
     styled,
 )
@@ -103,15 +105,13 @@ def confident_errors(predictions: pd.DataFrame, images: npt.NDArray[np.uint8]) -
             predicted, and probability (of the predicted class).
         images: (N, 28, 28, 1), uint8; may be memory-mapped.
     """
-    errors = predictions[predictions["label"] != predictions["predicted"]]
-    shown = errors.sort_values(["probability", "image"], ascending=[False, True]).head(24)
+    shown = selection.confident_errors(predictions)
+    errors = (predictions["label"] != predictions["predicted"]).sum()
     rows = max(1, -(-len(shown) // 6))
 
     subtitle = f"No errors among {len(predictions):,} test images"
     if len(shown):
-        subtitle = (
-            f"{len(shown)} of {len(errors):,}: true → predicted digit, probability, image number"
-        )
+        subtitle = f"{len(shown)} of {errors:,}: true → predicted digit, probability, image number"
     figure = new_figure(TOP + 1.6 * rows, "Most confident errors", subtitle)
     axes = add_axes(figure, 1.6 * rows, bottom=0, left=0.2, right=0.2)
     axes.set(xlim=(0, 6.6), ylim=(1.6 * rows, 0))  # so its units are inches
@@ -121,9 +121,15 @@ def confident_errors(predictions: pd.DataFrame, images: npt.NDArray[np.uint8]) -
         x, y = 1.1 * (place % 6) + 0.15, 1.6 * (place // 6) + 0.2
         pixels = images[image, :, :, 0]
         axes.imshow(pixels, "gray_r", vmin=0, vmax=255, extent=(x, x + 0.8, y + 0.8, y))
-        surely = "> 0.999" if probability > 0.9995 else f"{probability:.3f}"
         axes.text(x + 0.4, y - 0.06, f"{label} → {predicted}", ha="center", weight="bold")
-        axes.text(x + 0.4, y + 0.86, f"{surely}\n#{image}", ha="center", va="top", size=10)
+        axes.text(
+            x + 0.4,
+            y + 0.86,
+            f"{format_probability(probability)}\n#{image}",
+            ha="center",
+            va="top",
+            size=10,
+        )
     return figure
 
 

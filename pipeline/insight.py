@@ -31,6 +31,20 @@ def layer_outputs(model: keras.Model, images: ByteArray) -> dict[str, FloatArray
     }
 
 
+def first_kernel(model: keras.Model) -> FloatArray:
+    """Return the weights of the first layer that has any.
+
+    Args:
+        model: what `network.build_network` builds.
+
+    Returns:
+        A convolution's (height, width, channels, filters), float32; of a dense layer, the weights
+        of each unit in the shape of the image: (height, width, channels, units).
+    """
+    kernel = np.asarray(next(layer.kernel for layer in model.layers if layer.weights))
+    return kernel if kernel.ndim == 4 else kernel.reshape(*model.input_shape[1:], -1)
+
+
 def scores(model: keras.Model, images: ByteArray) -> FloatArray:
     """Return the score of each class, its logit before the softmax: (N, classes), float32.
 

@@ -7,6 +7,7 @@ RAW = Path("data/raw")
 
 PREPARED = Path("data/prepared")
 STATE_ID = Path("data/state.txt")
+OBSERVATIONS = Path("data/observations.npz")
 MODEL = Path("models/model.keras")
 
 METRICS = Path("metrics")
@@ -17,3 +18,4 @@ ERRORS = METRICS / "errors.csv"
 SEEDS = METRICS / "seeds.json"
 PREDICTIONS = METRICS / "predictions.csv"
 FIGURES = METRICS / "figures"
+NETWORK_PICTURES = METRICS / "network"
