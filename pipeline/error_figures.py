@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from pipeline import selection
 from pipeline.arrays import ByteArray
 from pipeline.figure_style import (
     BLUE,
@@ -21,6 +22,7 @@ from pipeline.figure_style import (
     TOP,
     WIDTH,
     add_axes,
+    format_probability,
     new_figure,
     styled,
 )
@@ -87,17 +89,15 @@ def confident_errors(predictions: pd.DataFrame, images: ByteArray) -> Figure:
             (names of classes), and probability (of the predicted class).
         images: (N, height, width, channels); may be memory-mapped.
     """
-    errors = predictions[predictions["label"] != predictions["predicted"]]
-    shown = errors.sort_values(["probability", "image"], ascending=[False, True]).head(24)
+    shown = selection.confident_errors(predictions)
+    errors = (predictions["label"] != predictions["predicted"]).sum()
     captions, size = caption_errors(shown, 11, PICTURE)
     cell = 1.75 if "\n" in "".join(captions) else 1.6
     rows = max(1, -(-len(shown) // COLUMNS))
 
     subtitle = f"No errors among {len(predictions):,} test images"
     if len(shown):
-        subtitle = (
-            f"{len(shown)} of {len(errors):,}: true → predicted class, probability, image number"
-        )
+        subtitle = f"{len(shown)} of {errors:,}: true → predicted class, probability, image number"
     figure = new_figure(TOP + cell * rows, "Most confident errors", subtitle)
     axes = add_axes(figure, cell * rows, bottom=0, left=0.2, right=0.2)
     axes.set(xlim=(0, 6.6), ylim=(cell * rows, 0))  # so its units are inches
@@ -108,7 +108,7 @@ def confident_errors(predictions: pd.DataFrame, images: ByteArray) -> Figure:
     for place, (pixels, caption, image, probability) in enumerate(rows_shown):
         x, y = 1.1 * (place % COLUMNS) + 0.15, cell * (place // COLUMNS) + cell - 1.4
         draw_image(axes, pixels, colours, (x, y), PICTURE)
-        surely = "> 0.999" if probability > 0.9995 else f"{probability:.3f}"
+        surely = format_probability(probability)
         middle = x + PICTURE / 2
         axes.text(middle, y - 0.06, caption, ha="center", weight="bold", size=size)
         axes.text(middle, y + 0.86, f"{surely}\n#{image}", ha="center", va="top", size=10)

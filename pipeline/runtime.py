@@ -40,7 +40,7 @@ keras.config.set_floatx("float32")
 keras.config.set_epsilon(1e-7)
 keras.config.set_image_data_format("channels_last")
 
-__all__ = ["EVALUATION_BATCH_SIZE", "batches", "configure", "keras"]
+__all__ = ["EVALUATION_BATCH_SIZE", "batches", "configure", "keras", "tf"]
 
 EVALUATION_BATCH_SIZE = 250  # fixed: predictions differ in their last bits with the batch size
 
