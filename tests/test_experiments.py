@@ -313,7 +313,7 @@ class Experimented:
 TINY = {**LESSON, **SMALL}
 DEFINITIONS = [
     definition("lesson", TINY),
-    definition("narrow", {"model.dense_units": [8]}),
+    definition("mlp", {"model.conv_blocks": []}),
     definition("too-many", {"prepare.train_samples": 60_000}),
     definition("copied", {"prepare.dataset": "copied"}),
 ]
@@ -341,7 +341,7 @@ def experimented(reproduced: Clone) -> Experimented:
             }
             (path / ".git/info/exclude").write_text("/data/raw/copied\n")
             shutil.copytree(path / "data/raw/mnist", path / "data/raw/copied")
-            call, stages = run_noted(clone, *RUN, "lesson", "narrow", "copied")
+            call, stages = run_noted(clone, *RUN, "lesson", "mlp", "copied")
             seen["second"] = call.returncode, call.stdout, stages
             seen["experiments"] = list(experiments_of(clone))
             done.write_text(json.dumps(seen))
@@ -353,11 +353,11 @@ def test_experiments_run_on_their_own_params_and_leave_the_working_tree(
 ) -> None:
     seen = experimented.seen
     assert seen["after"] == seen["before"]
-    assert set(seen["params"]) == {"lesson", "narrow"}
+    assert set(seen["params"]) == {"lesson", "mlp"}
     assert all("dropout: 0.0" in text for text in seen["params"].values())
     _, output, _ = seen["first"]
     lines = output.splitlines()
-    assert "    dvc exp run --name narrow -S 'model.dense_units=[8]' -S model.dropout=0.0" in lines
+    assert "    dvc exp run --name mlp -S 'model.conv_blocks=[]' -S model.dropout=0.0" in lines
     assert sum(line.startswith("    test accuracy 0.") for line in lines) == 2
 
 
@@ -385,7 +385,7 @@ def test_repeated_experiment_trains_nothing(experimented: Experimented) -> None:
     code, output, stages = experimented.seen["second"]
     assert code == 0, output
     assert "pipeline.train" not in stages
-    assert sorted(experimented.seen["experiments"]) == ["copied", "lesson", "narrow"]
+    assert sorted(experimented.seen["experiments"]) == ["copied", "lesson", "mlp"]
 
 
 def test_data_that_git_does_not_know_is_copied(experimented: Experimented) -> None:
@@ -400,12 +400,10 @@ def test_table_and_figure_come_from_the_runs(experimented: Experimented, tmp_pat
     text = (clone.path / "docs/experiments.md").read_text()
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
     evaluation = json.loads(
-        clone.run(
-            "git", "show", f"{experiments_of(clone)['narrow']}:metrics/evaluation.json"
-        ).stdout
+        clone.run("git", "show", f"{experiments_of(clone)['mlp']}:metrics/evaluation.json").stdout
     )
     assert rows[1][5] == str(evaluation["errors"])
-    assert rows[1][3] == f"{weights(8):,}"
+    assert rows[1][3] == f"{(28 * 28 + 1) * 16 + (16 + 1) * 10:,}"  # two dense layers, with biases
     assert rows[0][7] == "1 |"
     assert rows[2][4] == "not run"
     before = {path: (clone.path / path).read_bytes() for path in page.PAGES}
@@ -416,9 +414,9 @@ def test_table_and_figure_come_from_the_runs(experimented: Experimented, tmp_pat
 def test_lost_runs_come_back_without_training(experimented: Experimented, tmp_path: Path) -> None:
     clone = experimented.clone.copy_to(tmp_path / "repository")
     lose_store(clone)
-    _, stages = run_noted(clone, *RUN, "lesson", "narrow")
+    _, stages = run_noted(clone, *RUN, "lesson", "mlp")
     assert stages == []
-    assert {run.info.run_name for run in runs_of(clone)} == {"lesson", "narrow"}
+    assert {run.info.run_name for run in runs_of(clone)} == {"lesson", "mlp"}
     assert clone.run("python", *RUN, "--table").stdout.startswith("2 of 4 experiments have a run")
 
 
@@ -427,16 +425,11 @@ def test_store_that_hangs_costs_a_line_and_seconds(
 ) -> None:
     clone = experimented.clone.copy_to(tmp_path / "repository")
     with failing_server(hang) as server:
-        call, _ = run_noted(clone, *RUN, "lesson", "narrow", MLFLOW_TRACKING_URI=server.uri)
+        call, _ = run_noted(clone, *RUN, "lesson", "mlp", MLFLOW_TRACKING_URI=server.uri)
     assert call.returncode == 0
     (line,) = (line for line in call.stdout.splitlines() if line.startswith("MLflow: "))
     assert "DVC has all results" in line
     assert call.stdout.count("test accuracy 0.") == 2
-
-
-def weights(units: int) -> int:
-    """Count those of the small network by hand: two convolutions, two dense layers, biases."""
-    return (9 + 1) * 4 + (9 * 4 + 1) * 8 + (12 * 12 * 8 + 1) * units + (units + 1) * 10
 
 
 def fault_of(clone: Clone, *arguments: str, code: int = 1) -> str:
