@@ -9,10 +9,11 @@ import numpy as np
 from pipeline import files, splits, stage
 from pipeline.arrays import ByteArray, Split
 from pipeline.classes import write_classes
-from pipeline.dataset import Dataset, read_dataset
+from pipeline.dataset import read_dataset
 from pipeline.errors import DataError
 from pipeline.params import PrepareParams, load_params
 from pipeline.paths import DATASET, RAW
+from pipeline.raw_data import Dataset
 
 HISTOGRAM_BATCH = 1000  # images; np.bincount makes a copy with 8 bytes per pixel
 
@@ -25,24 +26,24 @@ def select_splits(dataset: Dataset, params: PrepareParams) -> dict[str, Split]:
     `test_samples` raw test images test.
 
     Returns:
-        Views of the raw data: images (N, height, width, channels), uint8, and labels (N,).
+        Images (N, height, width, channels), uint8, and labels (N,); views of IDX files.
 
     Raises:
-        DataError: a raw split has fewer images than the params ask for.
+        DataError: a raw split has fewer images than the params ask for, or one cannot be used.
     """
     train, val, test = params.train_samples, params.val_samples, params.test_samples
     if params.val_from == "train":
         _require(dataset, "train", train_samples=train, val_samples=val)
-        val_split = _part(dataset.train, train, train + val)
+        val_split = dataset.train.read(train, train + val)
     else:
         _require(dataset, "train", train_samples=train)
         _require(dataset, "test", val_samples=val)
-        val_split = _part(dataset.test, 0, val)
+        val_split = dataset.test.read(0, val)
     _require(dataset, "test", test_samples=test)
     return {
-        "train": _part(dataset.train, 0, train),
+        "train": dataset.train.read(0, train),
         "val": val_split,
-        "test": _part(dataset.test, 0, test),
+        "test": dataset.test.read(0, test),
     }
 
 
@@ -70,7 +71,7 @@ def describe(chosen: dict[str, Split], names: Sequence[str]) -> dict[str, object
 
 def _require(dataset: Dataset, name: Literal["train", "test"], **asked: int) -> None:
     split = dataset.train if name == "train" else dataset.test
-    available, total = len(split.images), sum(asked.values())
+    available, total = len(split), sum(asked.values())
     if total > available:
         params = [f"prepare.{param}" for param in asked]
         asks = "asks" if len(params) == 1 else "together ask"
@@ -78,10 +79,6 @@ def _require(dataset: Dataset, name: Literal["train", "test"], **asked: int) -> 
             f"{dataset.folder}: the raw {name} split has {available} images, but "
             f"{' and '.join(params)} {asks} for {total}: lower {' or '.join(params)}"
         )
-
-
-def _part(split: Split, start: int, stop: int) -> Split:
-    return Split(split.images[start:stop], split.labels[start:stop])
 
 
 def _describe_split(name: str, split: Split, names: Sequence[str]) -> dict[str, object]:
@@ -121,7 +118,7 @@ def _count_occurring(images: ByteArray, others: ByteArray) -> int:
 def main() -> None:
     """Read the raw data set; write the three splits, their description and the class names."""
     params = load_params().prepare
-    dataset = read_dataset(RAW / params.dataset)
+    dataset = read_dataset(RAW / params.dataset, params.image_size)
     chosen = select_splits(dataset, params)
     write_classes(dataset.classes)
     for name, split in chosen.items():

@@ -9,20 +9,21 @@ import numpy as np
 import pytest
 
 from pipeline.arrays import Split
-from pipeline.dataset import Dataset, read_dataset
+from pipeline.dataset import read_dataset
 from pipeline.errors import DataError
 from pipeline.params import PrepareParams
 from pipeline.prepare import describe, select_splits
+from pipeline.raw_data import ArraySplit, Dataset
 
 DIGITS = [str(digit) for digit in range(10)]
 MNIST = Path(__file__).parents[1] / "data" / "raw" / "mnist"
 
 
-def raw_split(count: int, first_pixel: int) -> Split:
+def raw_split(count: int, first_pixel: int) -> ArraySplit:
     """`count` images; all pixels of image i are `first_pixel + i`, its label is i modulo 10."""
     pixels = np.arange(first_pixel, first_pixel + count, dtype=np.uint8)
     images = np.broadcast_to(pixels[:, None, None, None], (count, 28, 28, 1))
-    return Split(images.copy(), np.arange(count, dtype=np.uint8) % 10)
+    return ArraySplit(images.copy(), np.arange(count, dtype=np.uint8) % 10)
 
 
 def params(
@@ -229,7 +230,7 @@ def test_describing_needs_little_memory() -> None:
 def test_mnist_has_the_published_pixel_statistics() -> None:
     asked = params(train=60000, val=10000, test=10000, val_from="test")
 
-    description = described(**select_splits(read_dataset(MNIST), asked))
+    description = described(**select_splits(read_dataset(MNIST, None), asked))
 
     assert description["splits"][0]["pixel_mean"] == pytest.approx(0.1307, abs=5e-5)
     assert description["splits"][0]["pixel_std"] == pytest.approx(0.3081, abs=5e-5)
