@@ -24,6 +24,7 @@ TARGETS = [
     "publish",
     "promote",
     "serve",
+    "explore",
     "lock",
 ]
 # Stands in for Python: makes a virtual environment of itself, and notes what it is asked to do.
