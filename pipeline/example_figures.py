@@ -41,11 +41,11 @@ def attributions(predictions: pd.DataFrame, images: ByteArray, values: FloatArra
         signed = values[place].sum(axis=-1)
         limit = float(np.quantile(np.abs(signed), 0.99))
         pictures = [*mosaic.show_images(images[[image]]), *mosaic.show_signed(signed, limit)]
-        texts = f"#{image}", f"for {predicted}", f"for {label}"
+        texts = f"#{image}", predicted, label
         y, x = place // 3 * row_height, place % 3 * 310
         for picture, text in zip(pictures, texts, strict=True):
             canvas.paste(mosaic.fit(picture, SIDE), x, y)
-            canvas.write(text, x + SIDE / 2, y + SIDE + 2, characters=8, ha="center")
+            canvas.write(str(text), x + SIDE / 2, y + SIDE + 2, characters=8, ha="center")
             x += SIDE + 10
     canvas.add_scale("against", "for", 320, height)
     return canvas.figure
@@ -71,7 +71,7 @@ def typical_and_unsure(
     canvas = Canvas(
         2 * LINE + 12 + len(shown) * row_height, "Most typical and least sure", subtitle
     )
-    starts = 100, 100 + selection.EXAMPLES * (SIDE + 12) + 28
+    starts = 118, 118 + selection.EXAMPLES * (SIDE + 10) + 22
     canvas.write("Most typical", starts[0], 0, size=11)
     canvas.write("Least sure, and the rival class", starts[1], 0, size=11)
     canvas.write("bold: the rival has won", starts[1], LINE, color=GREY)
@@ -81,7 +81,7 @@ def typical_and_unsure(
         groups = selection.typical_and_unsure(margins, labels, label)
         for start, numbers, is_unsure in zip(starts, groups, (False, True), strict=True):
             for column, number in enumerate(numbers):
-                x = start + column * (SIDE + 12)
+                x = start + column * (SIDE + 10)
                 canvas.paste(mosaic.fit(mosaic.show_images(images[[number]])[0], SIDE), x, y)
                 centre, below = x + SIDE / 2, y + SIDE + 2
                 canvas.write(f"#{number}", centre, below, ha="center", color=GREY)

@@ -44,13 +44,22 @@ def show_signed(values: FloatArray, limit: float) -> ByteArray:
 
 
 def fit(picture: ByteArray, side: int) -> ByteArray:
-    """Return a picture as large as its pixels allow in a square of `side` dots, or shrunk to it."""
+    """Return a picture in the middle of a white square, as large as whole pixels allow.
+
+    Where it has more pixels than the square has dots, each dot is the mean of some.
+    """
     zoom = side // max(picture.shape[:2])
     if zoom:
-        return picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
-    smaller = Image.fromarray(picture)
-    smaller.thumbnail((side, side), Image.Resampling.BOX)
-    return np.array(smaller)
+        fitted = picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    else:
+        image = Image.fromarray(picture)
+        image.thumbnail((side, side), Image.Resampling.BOX)
+        fitted = np.array(image)
+    height, width, _ = fitted.shape
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.full((side, side, 3), 255, np.uint8)
+    square[top : top + height, left : left + width] = fitted
+    return square
 
 
 def tile(pictures: ByteArray, room: int, gap: int) -> ByteArray:
@@ -68,8 +77,8 @@ def tile(pictures: ByteArray, room: int, gap: int) -> ByteArray:
     room -= gap
     zoom = max(1, (room // COLUMNS - gap) // width, min(2, (room // 8 - gap) // width))
     step_y, step_x = height * zoom + gap, width * zoom + gap
-    columns = max(1, min(COLUMNS, count, room // step_x))
-    rows = -(-count // columns)
+    rows = -(-count // max(1, min(COLUMNS, room // step_x)))
+    columns = -(-count // rows)  # lines of about the same length
     cells = np.full((rows * columns, step_y, step_x, 3), _PALE, np.uint8)
     cells[:count, gap:, gap:] = pictures.repeat(zoom, axis=1).repeat(zoom, axis=2)
     canvas = np.full((rows * step_y + gap, columns * step_x + gap, 3), _PALE, np.uint8)

@@ -9,18 +9,18 @@ from pipeline.canvas import LINE, ROOM, SIDE, Canvas
 from pipeline.figure_style import GREY, styled
 from pipeline.observations import FloatArray
 
-MAX_TILES = 256
+MAX_FILTERS, MAX_MAPS = 128, 256
 
 
 @styled
 def filters(kernel: FloatArray) -> Figure:
-    """Draw the weights of the first layer, of at most 256 filters.
+    """Draw the weights of the first layer, of at most 128 filters.
 
     Args:
         kernel: (height, width, channels, filters). Three channels are shown as one colour.
     """
     height, width, channels, count = kernel.shape
-    shown = kernel[..., :MAX_TILES].transpose(3, 0, 1, 2)
+    shown = kernel[..., :MAX_FILTERS].transpose(3, 0, 1, 2)
     limit = float(np.abs(shown).max())
     coloured = channels == 3
     pictures = (
@@ -30,7 +30,7 @@ def filters(kernel: FloatArray) -> Figure:
     )
     tiles = mosaic.tile(pictures, ROOM, gap=8)
     channel_words = f", {channels} channels" if channels > 1 else ""
-    subtitle = f"{_shown_of(count)} filters of {height}x{width} weights{channel_words}"
+    subtitle = f"{_shown_of(count, MAX_FILTERS)} filters of {height}x{width} weights{channel_words}"
     canvas = Canvas(len(tiles) + 2 * LINE, "Filters of the first layer", subtitle)
     canvas.paste(tiles, 0, 0)
     low, high, below = f"{-limit:.2f}", f"{limit:.2f}", len(tiles) + LINE
@@ -55,7 +55,7 @@ def activation_maps(
         maps: (h, w, filters) for each layer by its name, in the order of the network: 0 to 255.
             At most 256 maps of a layer are drawn.
     """
-    pictures = {name: _tile_maps(values[..., :MAX_TILES]) for name, values in maps.items()}
+    pictures = {name: _tile_maps(values[..., :MAX_MAPS]) for name, values in maps.items()}
     height = SIDE + sum(2 * LINE + len(picture) for picture in pictures.values())
     title = f"Test image {number:,} on its way through the network"
     canvas = Canvas(height, title, outcome)
@@ -67,7 +67,9 @@ def activation_maps(
     y = SIDE + LINE
     for name, picture in pictures.items():
         rows, columns, count = maps[name].shape
-        canvas.write(f"{name}: {_shown_of(count)} maps of {rows}x{columns}", 0, y, va="center")
+        canvas.write(
+            f"{name}: {_shown_of(count, MAX_MAPS)} maps of {rows}x{columns}", 0, y, va="center"
+        )
         canvas.paste(picture, 0, y + LINE // 2 + 4)
         y += len(picture) + 2 * LINE
     return canvas.figure
@@ -77,5 +79,5 @@ def _tile_maps(maps: ByteArray) -> ByteArray:
     return mosaic.tile(mosaic.show_images(maps.transpose(2, 0, 1)[..., None]), ROOM, gap=2)
 
 
-def _shown_of(count: int) -> str:
-    return f"{count:,}" if count <= MAX_TILES else f"{MAX_TILES} of {count:,}"
+def _shown_of(count: int, most: int) -> str:
+    return f"{count:,}" if count <= most else f"{most} of {count:,}"

@@ -81,7 +81,7 @@ def main() -> None:
     for name, figure in drawn.items():
         files.write_bytes(FIGURES / f"{name}.png", figure_style.to_png(figure))
     pictures = {
-        NETWORK_PICTURES / f"{name}.png": figure_style.to_png(figure)
+        NETWORK_PICTURES / f"{name}.png": figure_style.to_png(figure, all_colours=True)
         for name, figure in draw_network(read_observations(OBSERVATIONS), predictions, test).items()
     }
     for path in set(NETWORK_PICTURES.rglob("*.png")) - set(pictures):
