@@ -13,10 +13,11 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 ORIGIN := { pwd; $(PYTHON) -V; cat requirements.txt; }
 
 .DEFAULT_GOAL := help
-.PHONY: help repro seeds report test lint lock bench ui publish promote serve venv venv-dev
+.PHONY: help repro seeds experiments report test lint lock bench ui publish promote serve explore
+.PHONY: venv venv-explore venv-dev
 
 help:  ## list the targets
-	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: venv  ## run what has changed: dvc repro
 	@$(IN_VENV) dvc repro
@@ -24,6 +25,9 @@ repro: venv  ## run what has changed: dvc repro
 
 seeds: venv  ## train with several seeds (SEEDS, default 5): how much the accuracy varies
 	@$(IN_VENV) python -m pipeline.seeds --seeds $(or $(SEEDS),5)
+
+experiments: venv  ## run the lesson's experiments (docs/experiments.md), or those in NAMES
+	@$(IN_VENV) python -m pipeline.experiments $(NAMES)
 
 report: venv  ## say what the working tree changed against main, or BASE, and whether it is real
 	@.venv/bin/python -m pipeline.report $(BASE)
@@ -58,9 +62,14 @@ promote: venv  ## make this state's model the champion, unless it is worse (LEVE
 serve: venv  ## answer requests with the champion on 127.0.0.1, port 8000 or PORT
 	@.venv/bin/python -m pipeline.serve --port $(or $(PORT),8000)
 
+explore: venv-explore  ## draw a digit and see what the network sees, on 127.0.0.1, port 8080 or PORT
+	@.venv/bin/python -m pipeline.explore --port $(or $(PORT),8080)
+
 lock:  ## renew the locks (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(LOCK) pyproject.toml --extra explore --constraints requirements.txt \
+	    --constraints requirements-dev.txt --output-file requirements-explore.txt
 
 venv:
 	@$(ORIGIN) | cmp -s - .venv/origin || { \
@@ -73,7 +82,13 @@ venv:
 	  .venv/bin/dvc config --local plots.html_template ../.venv/plots.html && \
 	  $(ORIGIN) > .venv/origin; }
 
-venv-dev: venv
+venv-explore: venv
+	@cmp -s requirements-explore.txt .venv/requirements-explore.txt || { \
+	  echo 'Installing what the page needs (once)'; \
+	  $(PIP_INSTALL) -r requirements-explore.txt && $(COMPILE) && \
+	  cp requirements-explore.txt .venv/requirements-explore.txt; }
+
+venv-dev: venv-explore
 	@cmp -s requirements-dev.txt .venv/requirements-dev.txt || { \
 	  $(PIP_INSTALL) -r requirements-dev.txt && $(COMPILE) && \
 	  cp requirements-dev.txt .venv/requirements-dev.txt; }

@@ -4,22 +4,29 @@ import numpy as np
 import pandas as pd
 
 from pipeline import files, insight, network, runtime, scores, selection, splits, stage
-from pipeline.arrays import CLASSES, Split
+from pipeline.arrays import Split
+from pipeline.classes import read_classes
 from pipeline.errors import DataError
 from pipeline.observations import Observations, quantize, write_observations
 from pipeline.params import load_params
 from pipeline.paths import ERRORS, EVALUATION, MODEL, OBSERVATIONS, PREDICTIONS
+from pipeline.predictions import format_predictions
 from pipeline.runtime import keras
 
 
-def predict(model: keras.Model, test: Split) -> scores.Probabilities:
-    """Return the probability of each class for each image, (N, CLASSES).
+def predict(model: keras.Model, test: Split, classes: int) -> scores.Probabilities:
+    """Return the probability of each class for each image, (N, classes).
+
+    Args:
+        model: takes raw pixels.
+        test: the images, and labels that are not looked at.
+        classes: their number.
 
     Raises:
         DataError: the model is for other images or classes.
     """
     expected, found = (
-        (test.images.shape[1:], CLASSES),
+        (test.images.shape[1:], classes),
         (model.input_shape[1:], model.output_shape[-1]),
     )
     if expected != found:
@@ -70,17 +77,17 @@ def observe(
 def main() -> None:
     """Read the model and the test images; write metrics, predictions, errors and observations."""
     params = load_params()
-    test = splits.read_split("test")
+    test, names = splits.read_split("test"), read_classes()
     followed = selection.followed_images(test.labels, params.evaluate.images)
     runtime.configure(params.train.threads)
     model = network.read_model(MODEL)
-    probabilities = predict(model, test)
-    predictions = scores.tabulate(probabilities, test.labels)
+    probabilities = predict(model, test, len(names))
+    predictions = scores.tabulate(probabilities, test.labels, names)
     errors = predictions[predictions["label"] != predictions["predicted"]]
-    metrics = scores.score(probabilities, predictions, params.evaluate.confidence)
+    metrics = scores.score(probabilities, test.labels, names, params.evaluate.confidence)
     files.write_json(EVALUATION, metrics)
-    files.write_text(PREDICTIONS, predictions.to_csv(index=False, float_format="%.6f"))
-    files.write_text(ERRORS, errors.to_csv(index=False, float_format="%.6f"))
+    files.write_text(PREDICTIONS, format_predictions(predictions))
+    files.write_text(ERRORS, format_predictions(errors))
     observations = observe(model, test, probabilities, predictions, followed)
     write_observations(OBSERVATIONS, observations)
 

@@ -28,6 +28,7 @@ _settings = {
     "figure.dpi": DPI,
     "font.size": 11,
     "text.color": INK,
+    "text.parse_math": False,  # the name of a class may have dollar signs
     "axes.labelcolor": INK,
     "axes.edgecolor": GREY,
     "axes.spines.top": False,

@@ -20,9 +20,18 @@ _DIVERGING = np.rint(_diverging(np.arange(256))[:, :3] * 255).astype(np.uint8)
 _PALE = np.rint(np.array(to_rgb(PALE)) * 255).astype(np.uint8)
 
 
-def show_images(images: ByteArray) -> ByteArray:
-    """Return images (N, height, width, channels) as a stack, grey ones as ink on white paper."""
-    return images if images.shape[-1] == 3 else (255 - images).repeat(3, axis=-1)
+def show_images(images: ByteArray, colours: str) -> ByteArray:
+    """Return images as a stack of pictures.
+
+    Args:
+        images: (N, height, width, channels).
+        colours: of grey ones, `gray_r` (black for 255) or `gray` (white for 255), as
+            `picture_parts.grey_colours` has them.
+    """
+    if images.shape[-1] == 3:
+        return images
+    levels: ByteArray = 255 - images if colours == "gray_r" else images
+    return levels.repeat(3, axis=-1)
 
 
 def to_levels(values: FloatArray, limit: float) -> ByteArray:

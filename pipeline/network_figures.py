@@ -1,13 +1,15 @@
 """Pictures of what a network computes: functions of values that return a `Figure`."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline import mosaic
 from pipeline.arrays import ByteArray
 from pipeline.canvas import LINE, ROOM, SIDE, Canvas
-from pipeline.figure_style import GREY, styled
+from pipeline.figure_style import GREY, format_probability, styled
 from pipeline.observations import FloatArray
+from pipeline.picture_parts import shorten
 
 MAX_FILTERS, MAX_MAPS = 128, 256
 
@@ -44,22 +46,27 @@ def filters(kernel: FloatArray) -> Figure:
 
 @styled
 def activation_maps(
-    number: int, image: ByteArray, outcome: str, maps: dict[str, ByteArray]
+    image: ByteArray, prediction: pd.Series, maps: dict[str, ByteArray], colours: str
 ) -> Figure:
     """Draw an image and what each convolution, after its ReLU, and each pooling makes of it.
 
     Args:
-        number: of the image.
         image: (height, width, channels).
-        outcome: what the network took it for.
+        prediction: image (its number), label, predicted, and probability (of the predicted class).
         maps: (h, w, filters) for each layer by its name, in the order of the network: 0 to 255.
             At most 256 maps of a layer are drawn.
+        colours: of grey images, as `picture_parts.grey_colours` has them.
     """
     pictures = {name: _tile_maps(values[..., :MAX_MAPS]) for name, values in maps.items()}
     height = SIDE + sum(2 * LINE + len(picture) for picture in pictures.values())
-    title = f"Test image {number:,} on its way through the network"
-    canvas = Canvas(height, title, outcome)
-    canvas.paste(mosaic.fit(mosaic.show_images(image[None])[0], SIDE), 0, 0)
+    label, predicted = shorten(prediction["label"]), shorten(prediction["predicted"])
+    probability = format_probability(prediction["probability"])
+    canvas = Canvas(
+        height,
+        f"Test image {prediction['image']:,} on its way through the network",
+        f"True class {label}, predicted {predicted}, probability {probability}",
+    )
+    canvas.paste(mosaic.fit(mosaic.show_images(image[None], colours)[0], SIDE), 0, 0)
     remark = "Of each layer, 0 is white, and the largest value black."
     if not maps:
         remark = "The network has no convolutions, so there are no maps."
@@ -76,7 +83,9 @@ def activation_maps(
 
 
 def _tile_maps(maps: ByteArray) -> ByteArray:
-    return mosaic.tile(mosaic.show_images(maps.transpose(2, 0, 1)[..., None]), ROOM, gap=2)
+    return mosaic.tile(
+        mosaic.show_images(maps.transpose(2, 0, 1)[..., None], "gray_r"), ROOM, gap=2
+    )
 
 
 def _shown_of(count: int, most: int) -> str:

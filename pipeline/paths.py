@@ -6,6 +6,7 @@ PARAMS = Path("params.yaml")
 RAW = Path("data/raw")
 
 PREPARED = Path("data/prepared")
+CLASSES = PREPARED / "classes.txt"
 STATE_ID = Path("data/state.txt")
 OBSERVATIONS = Path("data/observations.npz")
 MODEL = Path("models/model.keras")

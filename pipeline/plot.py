@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from pipeline import (
     calibration,
+    error_figures,
     example_figures,
     figure_style,
     figures,
@@ -17,7 +18,8 @@ from pipeline import (
     stage,
     state,
 )
-from pipeline.arrays import CLASSES, Split
+from pipeline.arrays import Split
+from pipeline.classes import read_classes
 from pipeline.observations import Observations, read_observations
 from pipeline.params import load_params
 from pipeline.paths import (
@@ -29,6 +31,8 @@ from pipeline.paths import (
     PREDICTIONS,
     STATE_ID,
 )
+from pipeline.picture_parts import grey_colours
+from pipeline.predictions import parse_predictions
 
 
 def _table(text: str) -> pd.DataFrame:
@@ -36,10 +40,9 @@ def _table(text: str) -> pd.DataFrame:
 
 
 def draw_network(
-    observations: Observations, predictions: pd.DataFrame, test: Split
+    observations: Observations, predictions: pd.DataFrame, test: Split, names: list[str]
 ) -> dict[str, Figure]:
     """Return the pictures of what the network sees, by their names."""
-    names = [str(label) for label in range(CLASSES)]
     margins, rivals = observations.margins, observations.rivals
     drawn = {
         "filters": network_figures.filters(observations.kernel),
@@ -50,14 +53,12 @@ def draw_network(
             margins, rivals, test.labels, test.images, names
         ),
     }
+    followed = test.images[observations.followed]
+    colours = grey_colours(followed)
     for place, number in enumerate(observations.followed):
-        row = predictions.iloc[number]
-        probability = figure_style.format_probability(row["probability"])
+        maps = {name: maps[place] for name, maps in observations.maps.items()}
         drawn[f"maps/image_{number:05}"] = network_figures.activation_maps(
-            number,
-            test.images[number],
-            f"True class {row['label']}, predicted {row['predicted']}, probability {probability}",
-            {name: maps[place] for name, maps in observations.maps.items()},
+            followed[place], predictions.iloc[number], maps, colours
         )
     return drawn
 
@@ -65,24 +66,26 @@ def draw_network(
 def main() -> None:
     """Read what training and evaluation found, and the test images; write figures and state."""
     params = load_params()
-    history, predictions = (files.read_text(path, _table) for path in (HISTORY, PREDICTIONS))
+    history = files.read_text(HISTORY, _table)
+    predictions = files.read_text(PREDICTIONS, parse_predictions)
     evaluation = files.read_text(EVALUATION, json.loads)
-    test = splits.read_split("test")
+    test, names = splits.read_split("test"), read_classes()
     level = params.evaluate.confidence
     bins = calibration.bin_by_confidence(predictions, level)
     calibration_error = evaluation["expected_calibration_error"]
     drawn = {
         "loss": figures.loss_curves(history),
         "accuracy": figures.accuracy_curves(history),
-        "confusion_matrix": figures.confusion_matrix(predictions),
-        "confident_errors": figures.confident_errors(predictions, test.images),
+        "confusion_matrix": error_figures.confusion_matrix(predictions, names),
+        "confident_errors": error_figures.confident_errors(predictions, test.images),
         "reliability": figures.reliability_diagram(bins, calibration_error, level),
     }
     for name, figure in drawn.items():
         files.write_bytes(FIGURES / f"{name}.png", figure_style.to_png(figure))
+    observed = draw_network(read_observations(OBSERVATIONS), predictions, test, names)
     pictures = {
         NETWORK_PICTURES / f"{name}.png": figure_style.to_png(figure, all_colours=True)
-        for name, figure in draw_network(read_observations(OBSERVATIONS), predictions, test).items()
+        for name, figure in observed.items()
     }
     for path in set(NETWORK_PICTURES.rglob("*.png")) - set(pictures):
         path.unlink()  # a picture of an image that is no longer followed

@@ -56,7 +56,7 @@ def configure(threads: int) -> None:
 
 
 def batches(split: Split, batch_size: int, shuffle_seed: int | None = None) -> tf.data.Dataset:
-    """Return batches of images (B, 28, 28, 1) and labels (B,), both uint8.
+    """Return batches of images (B, height, width, channels) and labels (B,).
 
     With a seed, all images are shuffled anew before every epoch.
 

@@ -14,6 +14,7 @@ TARGETS = [
     "help",
     "repro",
     "seeds",
+    "experiments",
     "report",
     "test",
     "lint",
@@ -22,6 +23,7 @@ TARGETS = [
     "publish",
     "promote",
     "serve",
+    "explore",
     "lock",
 ]
 # Stands in for Python: makes a virtual environment of itself, and notes what it is asked to do.

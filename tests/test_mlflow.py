@@ -49,6 +49,8 @@ def test_run_has_the_test_metrics_and_facts(reproduced: Clone, only_run: Run) ->
     assert metrics["training_seconds"] > 0
     assert metrics["images_per_second"] > 0
     assert metrics["peak_memory_mb"] > 100
+    # Convolutions of 4 and 8 filters, pooling from 24x24 to 12x12, dense layers of 16 and 10.
+    assert metrics["network_weights"] == 40 + 37 * 8 + (12 * 12 * 8 + 1) * 16 + 17 * 10
 
 
 def test_run_has_figures_metrics_files_and_data_sets(reproduced: Clone, only_run: Run) -> None:

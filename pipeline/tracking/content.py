@@ -10,6 +10,7 @@ from pipeline import files, splits
 from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY
 from pipeline.tracking import runs
 from pipeline.tracking.logged_model import attach_model
+from pipeline.tracking.metric_names import name_metrics
 from pipeline.tracking.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def _test_metrics(
     evaluation = files.read_text(snapshot.folder / EVALUATION, json.loads)
     for name in ("recall", "precision"):
         per_class = evaluation.pop(name, {})
-        evaluation |= {f"{name}.{label}": value for label, value in per_class.items()}
+        classes = zip(name_metrics(per_class), per_class.values(), strict=True)
+        evaluation |= {f"{name}.{label}": value for label, value in classes}
     return [
         runs.metric(f"test_{name}", value, 0, seconds, model_id)
         for name, value in evaluation.items()

@@ -1,12 +1,13 @@
 """MLflow's model registry: the versions of a data set's model, and which one is the champion."""
 
-import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from pipeline.errors import PipelineError
+from pipeline.predictions import parse_predictions
 from pipeline.tracking import runs
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ def find_champion(client: "MlflowClient", name: str) -> "ModelVersion | None":
         if number := model.aliases.get(CHAMPION):
             return client.get_model_version(name, number)
     return None
+
+
+def download_model(version: "ModelVersion", folder: Path) -> Path:
+    """Copy the Keras file of a version into a folder, and return where it lies."""
+    import mlflow
+
+    uri = f"models:/{version.name}/{version.version}/data/model.keras"
+    return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
 
 def make_champion(client: "MlflowClient", version: "ModelVersion") -> None:
@@ -124,4 +133,4 @@ def read_errors(
             f"this model on the images of the champion's commit {commit} (`prepare` in "
             f"params.yaml), {remedy}"
         )
-    return pd.read_csv(io.StringIO(text))
+    return parse_predictions(text)

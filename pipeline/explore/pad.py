@@ -1,0 +1,71 @@
+"""The pad that a visitor draws on, with a mouse or a finger."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from nicegui import ui
+from nicegui.events import MouseEventArguments
+from PIL import Image
+
+from pipeline.arrays import ByteArray
+from pipeline.explore import drawing, pictures
+
+FINENESS = 10  # points of the pad to a pixel of the image
+HINT = '<text x="50%" y="50%" text-anchor="middle" fill="#9aa7b5" font-size="20">Draw here</text>'
+
+
+class Pad:
+    """White strokes on black, or on a picture, which the first stroke wipes away."""
+
+    def __init__(self, shape: tuple[int, int], on_draw: Callable[[], Awaitable[None]]) -> None:
+        """Put the pad on the page.
+
+        Args:
+            shape: height and width of the images to draw, in pixels.
+            on_draw: is called after each change of the strokes that a visitor makes.
+        """
+        self.strokes: list[list[tuple[float, float]]] = []
+        self._shape = shape
+        self._size = FINENESS * shape[0], FINENESS * shape[1]
+        self._pen = drawing.PEN * min(self._size)
+        self._on_draw = on_draw
+        self._black = pictures.url(Image.new("L", self._size[::-1]))
+        self._surface = ui.interactive_image(
+            self._black,
+            content=HINT,
+            events=["pointerdown", "pointerenter", "pointermove"],
+            on_mouse=self._draw,
+            sanitize=False,  # all of it is made here
+        )
+        # A finger draws, and does not scroll the page.
+        self._surface.classes("pad").props('role=img aria-label="Pad to draw on"')
+
+    def ink(self) -> ByteArray:
+        """Return what is drawn, white on black, finer than the images: (height, width), uint8."""
+        return drawing.draw(self.strokes, self._size, self._pen)
+
+    def show(self, image: ByteArray | None) -> None:
+        """Wipe off the strokes, and show an image (height, width, channels), or nothing."""
+        self.strokes.clear()
+        picture = None if image is None else pictures.to_picture(image, FINENESS)
+        self._surface.set_source(pictures.url(picture) if picture else self._black)
+        self._surface.set_content("" if picture else HINT)
+
+    async def _draw(self, event: MouseEventArguments) -> None:
+        if not event.buttons & 1:
+            return
+        if not self.strokes:
+            self._surface.set_source(self._black)
+        if event.type != "pointermove" or not self.strokes:  # or is back from outside
+            self.strokes.append([])
+        self.strokes[-1].append((event.image_x, event.image_y))
+        self._surface.set_content(
+            f'<path d="{trace(self.strokes)}" fill="none" stroke="white" stroke-width="{self._pen}"'
+            ' stroke-linecap="round" stroke-linejoin="round"/>'
+        )
+        await self._on_draw()
+
+
+def trace(strokes: Sequence[drawing.Stroke]) -> str:
+    """Return strokes as a path of SVG; a dot goes to where it is."""
+    lines = (" L".join(f"{x:.1f} {y:.1f}" for x, y in [stroke[0], *stroke]) for stroke in strokes)
+    return "".join(f"M{line}" for line in lines)
