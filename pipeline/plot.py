@@ -69,6 +69,7 @@ def main() -> None:
     history = files.read_text(HISTORY, _table)
     predictions = files.read_text(PREDICTIONS, parse_predictions)
     evaluation = files.read_text(EVALUATION, json.loads)
+    observations = read_observations(OBSERVATIONS)
     test, names = splits.read_split("test"), read_classes()
     level = params.evaluate.confidence
     bins = calibration.bin_by_confidence(predictions, level)
@@ -82,7 +83,7 @@ def main() -> None:
     }
     for name, figure in drawn.items():
         files.write_bytes(FIGURES / f"{name}.png", figure_style.to_png(figure))
-    observed = draw_network(read_observations(OBSERVATIONS), predictions, test, names)
+    observed = draw_network(observations, predictions, test, names)
     pictures = {
         NETWORK_PICTURES / f"{name}.png": figure_style.to_png(figure, all_colours=True)
         for name, figure in observed.items()
