@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.checksums import checksums_path
 from pipeline.errors import DataError
 from pipeline.idx_folder import has_idx, read_idx_folder
 from pipeline.image_folder import has_class_folders, read_image_folder
@@ -35,7 +36,10 @@ def read_dataset(folder: Path, image_size: Sequence[int] | None) -> Dataset:
             "data? Move the other away"
         )
     if not any(layouts):
-        raise DataError(f"{folder}: has no data set; expected {LAYOUTS}")
+        remedy = f"expected {LAYOUTS}"
+        if checksums_path(folder).exists():
+            remedy = f"`make {folder.name}` gets it"
+        raise DataError(f"{folder}: has no data set; {remedy}")
     dataset = (read_idx_folder if layouts[0] else read_image_folder)(folder, size)
     if len(dataset.classes) < 2:
         raise DataError(f"{folder}: has one class only; there must be two to tell apart")

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.experiments.definitions import Experiment
 from pipeline.experiments.dvc_run import arguments, remove_experiment, run_experiment
-from pipeline.git import git, resolve
+from pipeline.git import git, resolve, unknown
 from pipeline.params import Params, load_params
 from pipeline.paths import EVALUATION, RAW
 from pipeline.tracking import deadline, store
@@ -58,8 +58,7 @@ def _run(experiment: Experiment, present: Params, env: Mapping[str, str]) -> str
     ref = f"refs/exps/{head[:2]}/{head[2:]}/{experiment.name}"
     if git("rev-parse", "--verify", "--quiet", ref):
         remove_experiment(experiment.name)  # what need not be run again is in DVC's cache
-    data = raw_data(experiment)
-    copied = [] if git("ls-files", "--", str(data)) else [data]
+    copied = unknown(raw_data(experiment))
     run_experiment(experiment.name, experiment.changes_from(present), env, copied)
     result = json.loads(git("show", f"{ref}:./{EVALUATION.as_posix()}"))
     return (
