@@ -90,6 +90,7 @@ def test_each_stage_writes_exactly_its_files(new_clone: Callable[[], Clone]) -> 
         | pictures
         | {
             "data/observations.npz",
+            "data/prepared/classes.txt",
             "data/state.txt",
             "dvc.lock",
             "metrics/dataset.json",
