@@ -65,6 +65,15 @@ def test_run_has_figures_metrics_files_and_data_sets(reproduced: Clone, only_run
         for file in files:
             source = reproduced.path / ("metrics/figures" if folder == "figures" else "metrics")
             assert file.read_bytes() == (source / file.name).read_bytes()
+    pictures = reproduced.path / "metrics/network"
+    logged = {
+        file.relative_to(artifacts / "network"): file.read_bytes()
+        for file in (artifacts / "network").rglob("*.png")
+    }
+    assert logged == {
+        file.relative_to(pictures): file.read_bytes() for file in pictures.rglob("*.png")
+    }
+    assert len(logged) == 13
     assert only_run.inputs
     digests = {
         (used.dataset.name, used.tags[0].value): used.dataset.digest
