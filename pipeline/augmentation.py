@@ -2,13 +2,11 @@
 
 import math
 
-import tensorflow as tf
-
 from pipeline.params import AugmentationParams
-from pipeline.runtime import keras
+from pipeline.runtime import keras, tf
 
 
-class RandomAffine(keras.Layer):
+class RandomAffine(keras.Layer):  # type: ignore[misc]
     """Move images at random in training; in validation and prediction leave them as they are.
 
     Each image is zoomed along its two axes, then rotated about its centre, then shifted, each by

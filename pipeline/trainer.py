@@ -5,14 +5,13 @@ import sys
 from collections.abc import Callable
 
 import pandas as pd
-import tensorflow as tf
 
 from pipeline import network, runtime
 from pipeline.arrays import Split
 from pipeline.augmentation import RandomAffine
 from pipeline.errors import PipelineError
 from pipeline.params import Params, TrainParams
-from pipeline.runtime import keras
+from pipeline.runtime import keras, tf
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,

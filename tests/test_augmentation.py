@@ -10,7 +10,6 @@ from scipy import ndimage
 from pipeline.augmentation import RandomAffine, move_images
 from pipeline.params import AugmentationParams
 
-Floats = npt.NDArray[np.float32]
 STRONG = AugmentationParams(rotation=20, shift=0.2, zoom=0.2)
 
 
@@ -28,8 +27,8 @@ def move(
 ) -> npt.NDArray[Any]:
     """Move all images alike."""
     ones = np.ones(len(images), np.float32)
-    along_axes = [np.float32(pair)[:, np.newaxis] * ones for pair in (shift, zoom)]
-    return np.asarray(move_images(images, rotation * ones, *along_axes))
+    amounts = [np.outer(pair, ones).astype(np.float32) for pair in (shift, zoom)]
+    return np.asarray(move_images(images, rotation * ones, *amounts))
 
 
 def picture(*rows: str) -> npt.NDArray[np.uint8]:
@@ -87,7 +86,7 @@ def test_zoom_comes_first_then_rotation_then_shift(
     ]
     moved = move(images, turn, shift, zoom)
     assert moved.dtype == np.uint8
-    np.testing.assert_allclose(moved, np.moveaxis(expected, 1, -1), atol=0.51)
+    np.testing.assert_allclose(moved, np.moveaxis(np.array(expected), 1, -1), atol=0.51)
 
 
 def test_only_training_moves_images_each_its_own_way(images: npt.NDArray[np.uint8]) -> None:

@@ -517,3 +517,73 @@ def test_digits_stay_sharp_and_dark_on_white(images: Images) -> None:
     drawn = png[height - int(y1) : height - int(y0), int(x0) : int(x1)]
     expected = 255 - images[7, :, :, 0].repeat(4, axis=0).repeat(4, axis=1)
     assert_allclose(drawn.astype(int), expected, atol=4)
+
+
+def pairs(*rows: tuple[str, str]) -> pd.DataFrame:
+    """One image for each pair of a true and a predicted class, less and less sure."""
+    given = pd.DataFrame(rows, columns=["label", "predicted"])
+    return given.assign(image=range(len(rows)), probability=np.linspace(0.9, 0.5, len(rows)))
+
+
+@pytest.mark.filterwarnings("error")
+def test_long_names_are_shortened_and_slanted() -> None:
+    names = [f"a rather long name of {letter}" for letter in "abcdefghij"]
+    figure = error_figures.confusion_matrix(pairs((names[0], names[9])), names)
+    (axes,) = figure.axes
+    shown = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert shown == [f"a rathe…of {letter}" for letter in "abcdefghij"]
+    assert {tick.get_rotation() for tick in axes.get_xticklabels()} == {45}
+    width, height = figure.get_size_inches() * figure.dpi
+    for text in texts(figure):
+        box = text.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= width
+        assert box.y0 >= 0
+        assert box.y1 <= height
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["$x$", "a\u0301", "日本", "\U0001f600", "%s {0} \\n"])
+def test_any_name_can_be_drawn(name: str, images: Images) -> None:
+    given = pairs((name, "b"), ("b", name))
+    for figure in (
+        error_figures.confusion_matrix(given, [name, "b"]),
+        error_figures.confident_errors(given, images),
+    ):
+        assert to_png(figure)
+
+
+def test_dollars_are_no_formula(images: Images) -> None:
+    figure = error_figures.confident_errors(pairs(("$x$", "$y$")), images)
+    assert not any(text.get_parse_math() for text in figure.axes[0].texts)
+
+
+def test_many_classes_are_cut_down_to_those_with_most_errors() -> None:
+    names = [f"{label:03}" for label in range(260)]
+    wrong = [(names[label], names[label + 100]) for label in range(100, 110) for _ in range(5)]
+    few = [(names[label], names[label + 1]) for label in range(0, 20, 2)]
+    figure = error_figures.confusion_matrix(pairs(*wrong, *few), names)
+    (axes,) = figure.axes
+    expected = [*names[100:110], *names[200:210]]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == expected
+    assert [text.get_text() for text in axes.texts] == ["5"] * 10
+    assert "60 of 60 test images; the 20 of 260 classes with most errors" in words(figure)
+
+
+def test_colour_images_keep_their_colours_and_proportions() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 20, 40, 3), "u1")
+    figure = error_figures.confident_errors(pairs(("a", "b"), ("b", "a")), images)
+    first, second = figure.axes[0].images
+    assert_array_equal(first.get_array(), images[0])
+    assert_array_equal(second.get_array(), images[1])
+    left, right, bottom, top = first.get_extent()
+    assert right - left == pytest.approx(2 * (bottom - top))
+
+
+def test_drawings_look_like_ink_and_photographs_like_photographs() -> None:
+    drawing = np.zeros((1, 8, 8, 1), np.uint8)
+    drawing[0, 4] = 255
+    photograph = np.full((1, 8, 8, 1), 120, np.uint8)
+    for images, colours in ((drawing, "gray_r"), (photograph, "gray")):
+        (axes,) = error_figures.confident_errors(pairs(("a", "b")), images).axes
+        assert axes.images[0].get_cmap().name == colours
