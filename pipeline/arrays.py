@@ -5,17 +5,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-CLASSES = 10
-
 ByteArray = npt.NDArray[np.uint8]
+LabelArray = npt.NDArray[np.uint8 | np.uint16]
 
 
 class Split(NamedTuple):
     """Images and their labels, in the same order.
 
-    `images` is (N, 28, 28) as read, (N, 28, 28, 1) once prepared; `labels` is (N,) with values
-    0 to 9. Both are uint8.
+    `images` is (N, height, width, channels), uint8, with 1 channel of grey levels or 3 of red,
+    green and blue. `labels` is (N,) with values from 0 to the number of classes - 1, uint8 for up
+    to 256 classes and else uint16.
     """
 
     images: ByteArray
-    labels: ByteArray
+    labels: LabelArray

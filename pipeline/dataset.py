@@ -9,12 +9,14 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.arrays import CLASSES, ByteArray, Split
+from pipeline.arrays import ByteArray, LabelArray, Split
+from pipeline.classes import parse_classes
 from pipeline.errors import DataError
 
 UNSIGNED_BYTE = 0x08
@@ -27,12 +29,15 @@ ITEM_TYPES = {
     0x0E: "double",
 }
 GZIP_MAGIC = b"\x1f\x8b"
+CHANNELS = {1: "grey", 3: "colour"}
+CLASS_NAMES = "classes.txt"
 
 
 class Dataset(NamedTuple):
-    """The two raw splits, and the folder that messages about them name."""
+    """The two raw splits, the names of their classes, and the folder that messages name."""
 
     folder: Path
+    classes: list[str]
     train: Split
     test: Split
 
@@ -40,13 +45,53 @@ class Dataset(NamedTuple):
 def read_dataset(folder: Path) -> Dataset:
     """Read and check the training and the test split of `folder`.
 
-    The arrays are read-only views of the files' bytes.
+    The arrays are read-only views of the files' bytes. The classes are named in `classes.txt`, one
+    a line; without that file they are called by their labels, from 0 to the highest there is.
 
     Raises:
-        DataError: a file is missing or damaged, or the files do not hold 28x28 images with as
-            many labels from 0 to 9.
+        DataError: a file is missing or damaged, or the files do not hold images of one size with
+            as many labels, or not as many names as classes.
     """
-    return Dataset(folder, _read_split(folder, "train"), _read_split(folder, "t10k"))
+    train, test = _read_split(folder, "train"), _read_split(folder, "t10k")
+    size, other = (read.images.shape[1:] for read in (train, test))
+    if size != other:
+        raise DataError(
+            f"{folder}: training images are {describe_size(size)}, but test images are "
+            f"{describe_size(other)}"
+        )
+    return Dataset(folder, _read_classes(folder, [train.labels, test.labels]), train, test)
+
+
+def read_images(folder: Path, prefix: str) -> ByteArray:
+    """Read the images (N, height, width, channels) of the split `train` or `t10k`, uint8.
+
+    Grey ones are in a file of rank 3, `PREFIX-images-idx3-ubyte`; coloured ones may be in one of
+    rank 4, `PREFIX-images-idx4-ubyte`.
+
+    Raises:
+        DataError: the file is missing or damaged, or has no images, or not 1 or 3 channels.
+    """
+    grey, coloured = (folder / f"{prefix}-images-idx{rank}-ubyte" for rank in (3, 4))
+    if any(path.exists() for path in _spellings(coloured)):
+        file = find_idx(coloured)
+        images = read_idx(file, rank=4)
+    else:
+        file = find_idx(grey)
+        images = read_idx(file, rank=3)[..., np.newaxis]
+    count, height, width, channels = images.shape
+    if count == 0:
+        raise DataError(f"{file}: has no images")
+    if height == 0 or width == 0:
+        raise DataError(f"{file}: its images of {height}x{width} have no pixels")
+    if channels not in CHANNELS:
+        raise DataError(f"{file}: its images have {channels} channels, expected 1 (grey) or 3")
+    return images
+
+
+def describe_size(shape: tuple[int, ...]) -> str:
+    """Return the shape (height, width, channels) of images in words, such as `28x28, grey`."""
+    height, width, channels = shape
+    return f"{height}x{width}, {CHANNELS[channels]}"
 
 
 def find_idx(path: Path) -> Path:
@@ -55,8 +100,8 @@ def find_idx(path: Path) -> Path:
     Raises:
         DataError: there is neither.
     """
-    gzipped = path.with_name(f"{path.name}.gz")
-    for file in (path, gzipped):
+    plain, gzipped = _spellings(path)
+    for file in (plain, gzipped):
         if file.exists():
             return file
     if not path.parent.is_dir():
@@ -96,23 +141,35 @@ def read_idx(file: Path, rank: int) -> ByteArray:
 
 
 def _read_split(folder: Path, prefix: str) -> Split:
-    images_file = find_idx(folder / f"{prefix}-images-idx3-ubyte")
+    images = read_images(folder, prefix)
     labels_file = find_idx(folder / f"{prefix}-labels-idx1-ubyte")
-    images, labels = read_idx(images_file, rank=3), read_idx(labels_file, rank=1)
-    count, height, width = images.shape
-    if count == 0:
-        raise DataError(f"{images_file}: has no images")
-    if height == 0 or width == 0:
-        raise DataError(f"{images_file}: its images of {height}x{width} have no pixels")
-    if count != len(labels):
-        raise DataError(f"{labels_file}: has {len(labels)} labels for {count} images")
-    strange = labels >= CLASSES
-    if strange.any():
-        first = int(strange.argmax())
-        raise DataError(
-            f"{labels_file}: label {labels[first]} at index {first}, expected 0 to {CLASSES - 1}"
-        )
+    labels = read_idx(labels_file, rank=1)
+    if len(images) != len(labels):
+        raise DataError(f"{labels_file}: has {len(labels)} labels for {len(images)} images")
     return Split(images, labels)
+
+
+def _read_classes(folder: Path, labels: Sequence[LabelArray]) -> list[str]:
+    """Return the names of the classes from `classes.txt`, if there is one, else their labels."""
+    file, count = folder / CLASS_NAMES, 1 + max(int(of_split.max()) for of_split in labels)
+    try:
+        names = parse_classes(file.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return [str(label) for label in range(count)]
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"{file}: {error}; it must have one name a line, in UTF-8") from error
+    if len(names) != count:
+        raise DataError(
+            f"{file}: names {len(names)} classes, but the labels go from 0 to {count - 1}; it must "
+            "have one name a line, in the order of the labels"
+        )
+    return names
+
+
+def _spellings(path: Path) -> tuple[Path, Path]:
+    return path, path.with_name(f"{path.name}.gz")
 
 
 def _gunzip(file: Path, content: bytes) -> bytes:

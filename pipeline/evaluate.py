@@ -1,21 +1,32 @@
 """Stage `evaluate`: what the model makes of the test images, which nothing saw before."""
 
-from pipeline import files, network, runtime, scores, splits, stage
-from pipeline.arrays import CLASSES, Split
+import numpy as np
+import pandas as pd
+
+from pipeline import files, insight, network, runtime, scores, selection, splits, stage
+from pipeline.arrays import Split
+from pipeline.classes import read_classes
 from pipeline.errors import DataError
+from pipeline.observations import Observations, quantize, write_observations
 from pipeline.params import load_params
-from pipeline.paths import ERRORS, EVALUATION, MODEL, PREDICTIONS
+from pipeline.paths import ERRORS, EVALUATION, MODEL, OBSERVATIONS, PREDICTIONS
+from pipeline.predictions import format_predictions
 from pipeline.runtime import keras
 
 
-def predict(model: keras.Model, test: Split) -> scores.Probabilities:
-    """Return the probability of each class for each image, (N, CLASSES).
+def predict(model: keras.Model, test: Split, classes: int) -> scores.Probabilities:
+    """Return the probability of each class for each image, (N, classes).
+
+    Args:
+        model: takes raw pixels.
+        test: the images, and labels that are not looked at.
+        classes: their number.
 
     Raises:
         DataError: the model is for other images or classes.
     """
     expected, found = (
-        (test.images.shape[1:], CLASSES),
+        (test.images.shape[1:], classes),
         (model.input_shape[1:], model.output_shape[-1]),
     )
     if expected != found:
@@ -29,18 +40,56 @@ def predict(model: keras.Model, test: Split) -> scores.Probabilities:
     return probabilities
 
 
+def observe(
+    model: keras.Model,
+    test: Split,
+    probabilities: scores.Probabilities,
+    predictions: pd.DataFrame,
+    followed: list[int],
+) -> Observations:
+    """Look into the network at work.
+
+    Args:
+        model: what `network.build_network` builds.
+        test: all test images and their labels.
+        probabilities: of each class for each image, (N, classes).
+        predictions: the same as `scores.tabulate` shows it.
+        followed: numbers of the images to follow through the network, at least one.
+    """
+    errors = selection.confident_errors(predictions)["image"].to_numpy()
+    images, labels = test.images[errors], test.labels[errors]
+    attributions = [
+        insight.integrated_gradients(model, images, classes)
+        for classes in (probabilities[errors].argmax(axis=1), labels)
+    ]
+    margins, rivals = selection.score_margins(probabilities, test.labels)
+    maps = insight.layer_outputs(model, test.images[followed])
+    return Observations(
+        kernel=insight.first_kernel(model),
+        attributions=np.stack(attributions, axis=1),
+        margins=margins,
+        rivals=rivals,
+        followed=np.array(followed),
+        maps={name: quantize(values) for name, values in maps.items()},
+    )
+
+
 def main() -> None:
-    """Read the model and the test images; write the metrics, all predictions, and the errors."""
+    """Read the model and the test images; write metrics, predictions, errors and observations."""
     params = load_params()
-    test = splits.read_split("test")
+    test, names = splits.read_split("test"), read_classes()
+    followed = selection.followed_images(test.labels, params.evaluate.images)
     runtime.configure(params.train.threads)
-    probabilities = predict(network.read_model(MODEL), test)
-    predictions = scores.tabulate(probabilities, test.labels)
+    model = network.read_model(MODEL)
+    probabilities = predict(model, test, len(names))
+    predictions = scores.tabulate(probabilities, test.labels, names)
     errors = predictions[predictions["label"] != predictions["predicted"]]
-    metrics = scores.score(probabilities, predictions, params.evaluate.confidence)
+    metrics = scores.score(probabilities, test.labels, names, params.evaluate.confidence)
     files.write_json(EVALUATION, metrics)
-    files.write_text(PREDICTIONS, predictions.to_csv(index=False, float_format="%.6f"))
-    files.write_text(ERRORS, errors.to_csv(index=False, float_format="%.6f"))
+    files.write_text(PREDICTIONS, format_predictions(predictions))
+    files.write_text(ERRORS, format_predictions(errors))
+    observations = observe(model, test, probabilities, predictions, followed)
+    write_observations(OBSERVATIONS, observations)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ _settings = {
     "figure.dpi": DPI,
     "font.size": 11,
     "text.color": INK,
+    "text.parse_math": False,  # the name of a class may have dollar signs
     "axes.labelcolor": INK,
     "axes.edgecolor": GREY,
     "axes.spines.top": False,
@@ -87,3 +88,8 @@ def add_legend(figure: Figure) -> None:
     """Explain the marks beside the title, where no data can run under them."""
     right, top = 1 - (RIGHT - 0.05) / WIDTH, 1 - 0.17 / figure.get_figheight()
     figure.legend(loc="upper right", bbox_to_anchor=(right, top), ncols=3, borderaxespad=0)
+
+
+def format_probability(probability: float) -> str:
+    """Return a probability with 3 digits; none is shown as 1."""
+    return "> 0.999" if probability > 0.9995 else f"{probability:.3f}"

@@ -1,24 +1,16 @@
-"""The five pictures of a run: functions of values that return a matplotlib `Figure`."""
+"""The curves of a run: functions of values that return a matplotlib `Figure`."""
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.figure_style import (
-    BLUE,
     BOTTOM,
     GREY,
-    INK,
-    LEFT,
-    PALE,
-    RIGHT,
     SKY,
     TOP,
     VERMILLION,
-    WIDTH,
     add_axes,
     add_legend,
     new_figure,
@@ -50,80 +42,6 @@ def accuracy_curves(history: pd.DataFrame) -> Figure:
     figure = _curves(history, "accuracy", "highest", history["val_accuracy"].max())
     axes = figure.axes[0]
     axes.set_ylim(top=min(1, axes.get_ylim()[1]))
-    return figure
-
-
-@styled
-def confusion_matrix(predictions: pd.DataFrame, classes: int = 10) -> Figure:
-    """Draw how many images of each digit were taken for each other digit.
-
-    Only errors are coloured: beside the correct ones, a hundred times as many, they would
-    all look alike.
-
-    Args:
-        predictions: one row per image, with columns label and predicted, 0 to classes - 1.
-        classes: number of classes.
-    """
-    counts = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(counts, (predictions["label"], predictions["predicted"]), 1)
-    errors = counts - np.diag(counts.diagonal())
-    most = max(1, errors.max())
-    coloured = np.ma.masked_array(errors, mask=np.eye(classes, dtype=bool))
-
-    subtitle = f"Errors are coloured: {errors.sum():,} of {len(predictions):,} test images"
-    side = WIDTH - LEFT - RIGHT
-    figure = new_figure(TOP + side + BOTTOM, "Confusion matrix", subtitle)
-    axes = add_axes(figure, side)
-    colours = LinearSegmentedColormap.from_list("errors", ["#F3F6F9", SKY, BLUE])
-    mesh = axes.pcolormesh(coloured, vmin=0, vmax=most, edgecolors="white", linewidth=1.5)
-    mesh.set_cmap(colours.with_extremes(bad=PALE))
-    size = min(11, 130 / classes)
-    for label, predicted in np.argwhere(counts):
-        n = counts[label, predicted]
-        ink = "white" if errors[label, predicted] > 0.8 * most else INK
-        x, y = predicted + 0.5, label + 0.5
-        axes.text(x, y, n, size=size, color=ink, ha="center", va="center_baseline")
-    digits = [str(digit) for digit in range(classes)]
-    axes.set_xticks(np.arange(classes) + 0.5, digits)
-    axes.set_yticks(np.arange(classes) + 0.5, digits)
-    axes.set(xlabel="Predicted digit", ylabel="True digit")
-    axes.tick_params(length=0, labelsize=size)
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    axes.invert_yaxis()
-    return figure
-
-
-@styled
-def confident_errors(predictions: pd.DataFrame, images: npt.NDArray[np.uint8]) -> Figure:
-    """Draw the 24 misclassified images that the model was surest about, surest first.
-
-    Args:
-        predictions: one row per image, with columns image (its row in images), label,
-            predicted, and probability (of the predicted class).
-        images: (N, 28, 28, 1), uint8; may be memory-mapped.
-    """
-    errors = predictions[predictions["label"] != predictions["predicted"]]
-    shown = errors.sort_values(["probability", "image"], ascending=[False, True]).head(24)
-    rows = max(1, -(-len(shown) // 6))
-
-    subtitle = f"No errors among {len(predictions):,} test images"
-    if len(shown):
-        subtitle = (
-            f"{len(shown)} of {len(errors):,}: true → predicted digit, probability, image number"
-        )
-    figure = new_figure(TOP + 1.6 * rows, "Most confident errors", subtitle)
-    axes = add_axes(figure, 1.6 * rows, bottom=0, left=0.2, right=0.2)
-    axes.set(xlim=(0, 6.6), ylim=(1.6 * rows, 0))  # so its units are inches
-    axes.set_axis_off()
-    captions = (shown[column] for column in ("image", "label", "predicted", "probability"))
-    for place, (image, label, predicted, probability) in enumerate(zip(*captions, strict=True)):
-        x, y = 1.1 * (place % 6) + 0.15, 1.6 * (place // 6) + 0.2
-        pixels = images[image, :, :, 0]
-        axes.imshow(pixels, "gray_r", vmin=0, vmax=255, extent=(x, x + 0.8, y + 0.8, y))
-        surely = "> 0.999" if probability > 0.9995 else f"{probability:.3f}"
-        axes.text(x + 0.4, y - 0.06, f"{label} → {predicted}", ha="center", weight="bold")
-        axes.text(x + 0.4, y + 0.86, f"{surely}\n#{image}", ha="center", va="top", size=10)
     return figure
 
 
@@ -161,7 +79,7 @@ def reliability_diagram(bins: pd.DataFrame, calibration_error: float, level: flo
         lower_edges, bins["images"], width, align="edge", color=SKY, edgecolor="white"
     )
     below.bar_label(columns, [str(n) if n else "" for n in bins["images"]], size=10, padding=1)
-    below.set(ylabel="Images", xlabel="Confidence (probability of the predicted digit)")
+    below.set(ylabel="Images", xlabel="Confidence (probability of the predicted class)")
     below.set_xlim(0, 1)
     below.set_yticks([])
     below.margins(y=0.2)

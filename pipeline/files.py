@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pipeline.arrays import ByteArray
+from pipeline.arrays import ByteArray, LabelArray
 from pipeline.errors import DataError, PipelineError
 
 REMEDY = "`dvc repro` makes it again"
@@ -54,10 +54,10 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write `values` as indented JSON that ends with a newline."""
-    write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def write_array(path: Path, array: ByteArray) -> None:
+def write_array(path: Path, array: ByteArray | LabelArray) -> None:
     """Write `array` as a plain `.npy` file, which can be memory-mapped."""
     content = io.BytesIO()  # given a file, NumPy does not notice that its last bytes do not fit
     np.save(content, array, allow_pickle=False)

@@ -5,10 +5,9 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from pipeline.arrays import ByteArray
-from pipeline.runtime import EVALUATION_BATCH_SIZE, keras
+from pipeline.runtime import EVALUATION_BATCH_SIZE, keras, tf
 
 FloatArray = npt.NDArray[np.float32]
 STEPS = 32  # with the lesson's network, attributions then add up to within 0.1%
@@ -19,18 +18,31 @@ def layer_outputs(model: keras.Model, images: ByteArray) -> dict[str, FloatArray
 
     Args:
         model: what `network.build_network` builds.
-        images: (N, height, width, channels), uint8.
+        images: (N, height, width, channels), uint8; N is at least 1.
 
     Returns:
         Maps (N, h, w, filters), float32, by short names such as conv1_1 and pool1, in the order
         of the network; empty if it has no convolutions.
     """
     names, forward = _forward(model)
-    maps = [forward(batch)[:-1] for batch in _batches(images)]
+    batches = [forward(batch)[:-1] for batch in _batches(images)]
     return {
-        name: np.concatenate([np.asarray(part[place]) for part in maps])
-        for place, name in enumerate(names)
+        name: np.concatenate([maps[place] for maps in batches]) for place, name in enumerate(names)
     }
+
+
+def first_kernel(model: keras.Model) -> FloatArray:
+    """Return the weights of the first layer that has any.
+
+    Args:
+        model: what `network.build_network` builds.
+
+    Returns:
+        A convolution's (height, width, channels, filters), float32; of a dense layer, the weights
+        of each unit in the shape of the image: (height, width, channels, units).
+    """
+    kernel = np.asarray(next(layer.kernel for layer in model.layers if layer.weights))
+    return kernel if kernel.ndim == 4 else kernel.reshape(*model.input_shape[1:], -1)
 
 
 def scores(model: keras.Model, images: ByteArray) -> FloatArray:
@@ -38,10 +50,10 @@ def scores(model: keras.Model, images: ByteArray) -> FloatArray:
 
     Args:
         model: what `network.build_network` builds.
-        images: (N, height, width, channels), uint8.
+        images: (N, height, width, channels), uint8; N is at least 1.
     """
     _, forward = _forward(model)
-    return np.concatenate([np.asarray(forward(batch)[-1]) for batch in _batches(images)])
+    return np.concatenate([forward(batch)[-1] for batch in _batches(images)])
 
 
 def integrated_gradients(
@@ -64,35 +76,29 @@ def integrated_gradients(
     Returns:
         Attributions of the shape of `images`, float32, in units of the logit.
     """
-    attribute = _attribution(model)
-    nodes, weights = np.polynomial.legendre.leggauss(steps)  # on -1 to 1
-    fractions, weights = (nodes + 1).astype(np.float32) / 2, weights.astype(np.float32) / 2
-    found = [
-        attribute(image, np.int32(label), fractions, weights)
-        for image, label in zip(images, np.asarray(classes), strict=True)
-    ]
+    attribute = _attribution(model, steps)
+    pairs = zip(images, np.asarray(classes, np.int32), strict=True)
+    found = [attribute(image, chosen) for image, chosen in pairs]
     return np.array(found, dtype=np.float32).reshape(images.shape)
 
 
 def _batches(images: ByteArray) -> Iterator[ByteArray]:
-    """Yield batches of a fixed size, at least one, also where there are no images."""
-    for start in range(0, max(1, len(images)), EVALUATION_BATCH_SIZE):
+    for start in range(0, len(images), EVALUATION_BATCH_SIZE):
         yield images[start : start + EVALUATION_BATCH_SIZE]
 
 
-# Tracing takes longer than many calls, so functions are kept: for the champion and the present
-# model, which the interactive page compares.
+# Tracing takes longer than many calls, so traced functions are kept, for two models: a page may
+# compare the present one with the champion.
 @lru_cache(maxsize=2)
 def _forward(model: keras.Model) -> tuple[list[str], Callable[[ByteArray], list[tf.Tensor]]]:
-    """Return the names of the maps, and a function that returns them and then the scores."""
-    shown = {
-        layer.name: layer.name.removesuffix("_relu")
+    """Return the names of the maps, and a function that returns these and then the scores."""
+    shown = [
+        layer.name
         for layer in model.layers
         if layer.name.startswith("pool")
         or (layer.name.startswith("conv") and layer.name.endswith("_relu"))
-    }
+    ]
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)])  # type: ignore[untyped-decorator]
     def forward(images: tf.Tensor) -> list[tf.Tensor]:
         values, maps = images, []
         for layer in model.layers[:-1]:
@@ -101,39 +107,35 @@ def _forward(model: keras.Model) -> tuple[list[str], Callable[[ByteArray], list[
                 maps.append(values)
         return [*maps, _logits(model, values)]
 
-    return list(shown.values()), forward
+    images = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
+    names = [name.removesuffix("_relu") for name in shown]
+    return names, tf.function(forward, input_signature=[images])
 
 
 @lru_cache(maxsize=2)
-def _attribution(
-    model: keras.Model,
-) -> Callable[[ByteArray, np.int32, FloatArray, FloatArray], tf.Tensor]:
-    """Return a function that attributes the score of one image for one class."""
+def _attribution(model: keras.Model, steps: int) -> Callable[[ByteArray, np.int32], tf.Tensor]:
+    """Return a function that attributes an image's score for a class."""
+    nodes, weights = np.polynomial.legendre.leggauss(steps)  # from -1 to 1
 
-    @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[
-            tf.TensorSpec(model.input_shape[1:], tf.uint8),
-            tf.TensorSpec((), tf.int32),
-            tf.TensorSpec((None,), tf.float32),
-            tf.TensorSpec((None,), tf.float32),
-        ]
-    )
-    def attribute(
-        image: tf.Tensor, label: tf.Tensor, fractions: tf.Tensor, weights: tf.Tensor
-    ) -> tf.Tensor:
+    def attribute(image: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
         pixels = tf.cast(image, tf.float32)
-        path = fractions[:, None, None, None] * pixels
+        path = tf.constant((nodes + 1) / 2, tf.float32, (steps, 1, 1, 1)) * pixels
         with tf.GradientTape() as tape:
             tape.watch(path)
-            values = path  # not through the input layer, which takes whole numbers
+            values = path  # layer by layer: a whole Keras model would round its input
             for layer in model.layers[:-1]:
                 values = layer(values)
-            score = _logits(model, values)[:, label]
-        return pixels * tf.tensordot(weights, tape.gradient(score, path), 1)
+            score = _logits(model, values)[:, chosen]
+        gradients = tape.gradient(score, path)
+        return pixels * tf.tensordot(tf.constant(weights / 2, tf.float32), gradients, 1)
 
-    return attribute
+    image = tf.TensorSpec(model.input_shape[1:], tf.uint8)
+    traced: Callable[[ByteArray, np.int32], tf.Tensor] = tf.function(
+        attribute, input_signature=[image, tf.TensorSpec((), tf.int32)]
+    )
+    return traced
 
 
 def _logits(model: keras.Model, values: tf.Tensor) -> tf.Tensor:
-    last = model.layers[-1]
-    return values @ last.kernel + last.bias
+    probabilities = model.layers[-1]
+    return values @ probabilities.kernel + probabilities.bias

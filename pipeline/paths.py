@@ -6,7 +6,9 @@ PARAMS = Path("params.yaml")
 RAW = Path("data/raw")
 
 PREPARED = Path("data/prepared")
+CLASSES = PREPARED / "classes.txt"
 STATE_ID = Path("data/state.txt")
+OBSERVATIONS = Path("data/observations.npz")
 MODEL = Path("models/model.keras")
 
 METRICS = Path("metrics")
@@ -17,3 +19,4 @@ ERRORS = METRICS / "errors.csv"
 SEEDS = METRICS / "seeds.json"
 PREDICTIONS = METRICS / "predictions.csv"
 FIGURES = METRICS / "figures"
+NETWORK_PICTURES = METRICS / "network"

@@ -4,34 +4,94 @@ import io
 import json
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from pipeline import calibration, figure_style, figures, files, splits, stage, state
+from pipeline import (
+    calibration,
+    error_figures,
+    example_figures,
+    figure_style,
+    figures,
+    files,
+    network_figures,
+    splits,
+    stage,
+    state,
+)
+from pipeline.arrays import Split
+from pipeline.classes import read_classes
+from pipeline.observations import Observations, read_observations
 from pipeline.params import load_params
-from pipeline.paths import EVALUATION, FIGURES, HISTORY, PREDICTIONS, STATE_ID
+from pipeline.paths import (
+    EVALUATION,
+    FIGURES,
+    HISTORY,
+    NETWORK_PICTURES,
+    OBSERVATIONS,
+    PREDICTIONS,
+    STATE_ID,
+)
+from pipeline.predictions import parse_predictions
 
 
 def _table(text: str) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text))
 
 
+def draw_network(
+    observations: Observations, predictions: pd.DataFrame, test: Split, names: list[str]
+) -> dict[str, Figure]:
+    """Return the pictures of what the network sees, by their names."""
+    margins, rivals = observations.margins, observations.rivals
+    drawn = {
+        "filters": network_figures.filters(observations.kernel),
+        "attributions": example_figures.attributions(
+            predictions, test.images, observations.attributions
+        ),
+        "typical_and_unsure": example_figures.typical_and_unsure(
+            margins, rivals, test.labels, test.images, names
+        ),
+    }
+    for place, number in enumerate(observations.followed):
+        row = predictions.iloc[number]
+        probability = figure_style.format_probability(row["probability"])
+        drawn[f"maps/image_{number:05}"] = network_figures.activation_maps(
+            number,
+            test.images[number],
+            f"True class {row['label']}, predicted {row['predicted']}, probability {probability}",
+            {name: maps[place] for name, maps in observations.maps.items()},
+        )
+    return drawn
+
+
 def main() -> None:
-    """Read history, evaluation, predictions and test images; write the figures and the state."""
+    """Read what training and evaluation found, and the test images; write figures and state."""
     params = load_params()
-    history, predictions = (files.read_text(path, _table) for path in (HISTORY, PREDICTIONS))
+    history = files.read_text(HISTORY, _table)
+    predictions = files.read_text(PREDICTIONS, parse_predictions)
     evaluation = files.read_text(EVALUATION, json.loads)
-    test = splits.read_split("test")
+    test, names = splits.read_split("test"), read_classes()
     level = params.evaluate.confidence
     bins = calibration.bin_by_confidence(predictions, level)
     calibration_error = evaluation["expected_calibration_error"]
     drawn = {
         "loss": figures.loss_curves(history),
         "accuracy": figures.accuracy_curves(history),
-        "confusion_matrix": figures.confusion_matrix(predictions),
-        "confident_errors": figures.confident_errors(predictions, test.images),
+        "confusion_matrix": error_figures.confusion_matrix(predictions, names),
+        "confident_errors": error_figures.confident_errors(predictions, test.images),
         "reliability": figures.reliability_diagram(bins, calibration_error, level),
     }
     for name, figure in drawn.items():
         files.write_bytes(FIGURES / f"{name}.png", figure_style.to_png(figure))
+    observed = draw_network(read_observations(OBSERVATIONS), predictions, test, names)
+    pictures = {
+        NETWORK_PICTURES / f"{name}.png": figure_style.to_png(figure)
+        for name, figure in observed.items()
+    }
+    for path in set(NETWORK_PICTURES.rglob("*.png")) - set(pictures):
+        path.unlink()  # a picture of an image that is no longer followed
+    for path, png in pictures.items():
+        files.write_bytes(path, png)
     files.write_text(STATE_ID, state.identify(params, state.STATE_FILES) + "\n")
 
 

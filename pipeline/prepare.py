@@ -1,12 +1,14 @@
 """Stage `prepare`: choose the images that train, validate and test, and describe them."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
 from pipeline import files, splits, stage
-from pipeline.arrays import CLASSES, ByteArray, Split
+from pipeline.arrays import ByteArray, Split
+from pipeline.classes import write_classes
 from pipeline.dataset import Dataset, read_dataset
 from pipeline.errors import DataError
 from pipeline.params import PrepareParams, load_params
@@ -23,7 +25,7 @@ def select_splits(dataset: Dataset, params: PrepareParams) -> dict[str, Split]:
     `test_samples` raw test images test.
 
     Returns:
-        Views of the raw data: images (N, 28, 28, 1) and labels (N,), both uint8.
+        Views of the raw data: images (N, height, width, channels), uint8, and labels (N,).
 
     Raises:
         DataError: a raw split has fewer images than the params ask for.
@@ -44,8 +46,12 @@ def select_splits(dataset: Dataset, params: PrepareParams) -> dict[str, Split]:
     }
 
 
-def describe(chosen: dict[str, Split]) -> dict[str, object]:
+def describe(chosen: dict[str, Split], names: Sequence[str]) -> dict[str, object]:
     """Summarise the splits `train`, `val` and `test` for `metrics/dataset.json`.
+
+    Args:
+        chosen: the splits.
+        names: of the classes.
 
     Returns:
         Under `splits`, for each its name, number of `samples`, that of each class, and mean and
@@ -55,7 +61,7 @@ def describe(chosen: dict[str, Split]) -> dict[str, object]:
     """
     test_images = chosen["test"].images
     return {
-        "splits": [_describe_split(name, split) for name, split in chosen.items()],
+        "splits": [_describe_split(name, split, names) for name, split in chosen.items()],
         "test_images_also_in": {
             name: _count_occurring(test_images, chosen[name].images) for name in ("train", "val")
         },
@@ -75,16 +81,16 @@ def _require(dataset: Dataset, name: Literal["train", "test"], **asked: int) -> 
 
 
 def _part(split: Split, start: int, stop: int) -> Split:
-    return Split(split.images[start:stop, ..., np.newaxis], split.labels[start:stop])
+    return Split(split.images[start:stop], split.labels[start:stop])
 
 
-def _describe_split(name: str, split: Split) -> dict[str, object]:
+def _describe_split(name: str, split: Split, names: Sequence[str]) -> dict[str, object]:
     mean, std = _pixel_mean_std(split.images)
-    classes = np.bincount(split.labels, minlength=CLASSES).tolist()
+    classes = np.bincount(split.labels, minlength=len(names)).tolist()
     return {
         "split": name,
         "samples": len(split.images),
-        "classes": {str(label): count for label, count in enumerate(classes)},
+        "classes": dict(zip(names, classes, strict=True)),
         "pixel_mean": round(mean, 6),
         "pixel_std": round(std, 6),
     }
@@ -113,12 +119,14 @@ def _count_occurring(images: ByteArray, others: ByteArray) -> int:
 
 
 def main() -> None:
-    """Read the raw data set; write the arrays of the three splits and their description."""
+    """Read the raw data set; write the three splits, their description and the class names."""
     params = load_params().prepare
-    chosen = select_splits(read_dataset(RAW / params.dataset), params)
+    dataset = read_dataset(RAW / params.dataset)
+    chosen = select_splits(dataset, params)
+    write_classes(dataset.classes)
     for name, split in chosen.items():
         splits.write_split(name, split)
-    files.write_json(DATASET, describe(chosen))
+    files.write_json(DATASET, describe(chosen, dataset.classes))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Make the model of the present state the champion, unless it is significantly worse."""
 
 import argparse
-import io
 import json
 
 import pandas as pd
@@ -11,6 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.git import git
 from pipeline.params import Params, load_params
 from pipeline.paths import ERRORS, EVALUATION
+from pipeline.predictions import parse_predictions
 from pipeline.review.paired import compare
 from pipeline.review.reproduced import require_reproduced, shorten
 from pipeline.tracking import registry, runs, store
@@ -85,7 +85,7 @@ def _describe_metrics(metrics: dict[str, object]) -> dict[str, str]:
 
 def _refuse_worse(title: str, champion: str, old_errors: pd.DataFrame, level: float) -> str:
     """Compare the present errors with the champion's, and say how they differ."""
-    new_errors = files.read_text(ERRORS, lambda text: pd.read_csv(io.StringIO(text)))
+    new_errors = files.read_text(ERRORS, parse_predictions)
     comparison = compare(old_errors, new_errors)
     counts = (
         f"{comparison.fixed} images fixed and {comparison.broken} broken, p = "

@@ -40,7 +40,7 @@ keras.config.set_floatx("float32")
 keras.config.set_epsilon(1e-7)
 keras.config.set_image_data_format("channels_last")
 
-__all__ = ["EVALUATION_BATCH_SIZE", "batches", "configure", "keras"]
+__all__ = ["EVALUATION_BATCH_SIZE", "batches", "configure", "keras", "tf"]
 
 EVALUATION_BATCH_SIZE = 250  # fixed: predictions differ in their last bits with the batch size
 
@@ -56,7 +56,7 @@ def configure(threads: int) -> None:
 
 
 def batches(split: Split, batch_size: int, shuffle_seed: int | None = None) -> tf.data.Dataset:
-    """Return batches of images (B, 28, 28, 1) and labels (B,), both uint8.
+    """Return batches of images (B, height, width, channels) and labels (B,).
 
     With a seed, all images are shuffled anew before every epoch.
 

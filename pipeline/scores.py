@@ -1,5 +1,6 @@
 """How good predictions are: functions of probabilities and labels."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,51 +9,65 @@ import pandas as pd
 from sklearn.metrics import log_loss, precision_score, recall_score
 
 from pipeline import calibration
-from pipeline.arrays import CLASSES, ByteArray
+from pipeline.arrays import LabelArray
 
 Probabilities = npt.NDArray[np.float32]
 
 
-def tabulate(probabilities: Probabilities, labels: ByteArray) -> pd.DataFrame:
-    """Return one row per image: image (its index), label, predicted, probability (of predicted)."""
+def tabulate(
+    probabilities: Probabilities, labels: LabelArray, names: Sequence[str]
+) -> pd.DataFrame:
+    """Return one row per image.
+
+    Args:
+        probabilities: of each class for each image, (N, classes).
+        labels: true class of each image, (N,).
+        names: of the classes.
+
+    Returns:
+        Columns image (its index), label and predicted (both as names), and probability (of the
+        predicted class, rounded to 6 digits).
+    """
+    classes = np.array(names, dtype=object)
     return pd.DataFrame(
         {
             "image": np.arange(len(labels)),
-            "label": labels,
-            "predicted": probabilities.argmax(axis=1),
+            "label": classes[labels],
+            "predicted": classes[probabilities.argmax(axis=1)],
             "probability": probabilities.max(axis=1).astype(float).round(6),
         }
     )
 
 
 def score(
-    probabilities: Probabilities, predictions: pd.DataFrame, confidence: float
+    probabilities: Probabilities, labels: LabelArray, names: Sequence[str], confidence: float
 ) -> dict[str, Any]:
     """Return the metrics of a model, rounded to 6 digits.
 
     Args:
-        probabilities: of each class for each image, (N, CLASSES).
-        predictions: the same as `tabulate` shows it.
+        probabilities: of each class for each image, (N, classes).
+        labels: true class of each image, (N,).
+        names: of the classes.
         confidence: level of the accuracy's interval, Wilson's score interval, such as 0.95.
     """
-    labels, predicted = predictions["label"], predictions["predicted"]
-    classes = range(CLASSES)
+    predicted = probabilities.argmax(axis=1)
+    classes = list(range(len(names)))
     correct = int((labels == predicted).sum())
     low, high = calibration.wilson_interval(correct, len(labels), confidence)
-    per_class = {"labels": list(classes), "average": None, "zero_division": 0}
-    bins = calibration.bin_by_confidence(predictions, confidence)
+    per_class = {"labels": classes, "average": None, "zero_division": 0}
+    bins = calibration.bin_by_confidence(tabulate(probabilities, labels, names), confidence)
     return {
         "accuracy": round(correct / len(labels), 6),
         "accuracy_low": round(low, 6),
         "accuracy_high": round(high, 6),
-        "loss": round(log_loss(labels, probabilities, labels=list(classes)), 6),
+        "loss": round(log_loss(labels, probabilities, labels=classes), 6),
         "errors": len(labels) - correct,
         "samples": len(labels),
         "expected_calibration_error": round(calibration.expected_calibration_error(bins), 6),
-        "recall": _by_class(recall_score(labels, predicted, **per_class)),
-        "precision": _by_class(precision_score(labels, predicted, **per_class)),
+        "recall": _by_class(names, recall_score(labels, predicted, **per_class)),
+        "precision": _by_class(names, precision_score(labels, predicted, **per_class)),
     }
 
 
-def _by_class(values: npt.NDArray[np.float64]) -> dict[str, float]:
-    return {str(label): round(float(value), 6) for label, value in enumerate(values)}
+def _by_class(names: Sequence[str], values: npt.NDArray[np.float64]) -> dict[str, float]:
+    return {name: round(float(value), 6) for name, value in zip(names, values, strict=True)}

@@ -2,17 +2,17 @@
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
 
 from pipeline import files, stage
 from pipeline.errors import PipelineError
+from pipeline.experiments.dvc_run import end_with_terminal, remove_experiment, run_experiment
 from pipeline.params import Params, load_params
 from pipeline.paths import SEEDS
-from pipeline.review.experiment import remove_experiment, run_experiment
 from pipeline.review.recipe import (
+    SEED,
     experiment_name,
     find_run,
     identify_recipe,
@@ -84,7 +84,7 @@ def _train(
             yield run, "cached"
             continue
         # A store that has not answered is not tried again.
-        run_experiment(name, seed, {} if tracked else {"PIPELINE_MLFLOW": "off"})
+        run_experiment(name, {SEED: seed}, {} if tracked else {"PIPELINE_MLFLOW": "off"})
         run = find_run(recipe, seed)
         if not run:
             remove_experiment(name)
@@ -134,8 +134,7 @@ def main() -> None:
         help="how many, the present one included (default: %(default)s)",
     )
     count = parser.parse_args().seeds
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # a closed terminal
-        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+    end_with_terminal()
     if not record_spread(load_params(), count):
         sys.stderr.flush()
         os._exit(0)  # an orderly end might wait for MLflow's own threads

@@ -6,11 +6,13 @@ all would make training depend on the test images.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline import files
-from pipeline.arrays import ByteArray, Split
+from pipeline.arrays import Split
 from pipeline.errors import DataError
 from pipeline.paths import PREPARED
 
@@ -38,7 +40,7 @@ def write_split(name: str, split: Split) -> None:
 
 
 def read_split(name: str) -> Split:
-    """Map the images (N, 28, 28, 1) and labels (N,) of a split into memory, both uint8.
+    """Map the images (N, height, width, channels) and labels (N,) of a split into memory.
 
     Raises:
         DataError: a file is missing, or is not what `prepare` wrote.
@@ -58,9 +60,9 @@ def read_split(name: str) -> Split:
     return Split(images, labels)
 
 
-def _map_array(path: Path) -> ByteArray:
+def _map_array(path: Path) -> npt.NDArray[Any]:
     try:
-        array: ByteArray = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:  # such as for Python objects
         raise DataError(f"{path}: is damaged ({error}); {files.REMEDY}") from error
     return array

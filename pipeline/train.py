@@ -5,6 +5,7 @@ import sys
 import time
 
 from pipeline import files, splits, stage
+from pipeline.classes import read_classes
 from pipeline.feature_maps import feature_map_size
 from pipeline.params import load_params
 from pipeline.paths import HISTORY, MODEL
@@ -25,6 +26,7 @@ def main() -> None:
     """Read the prepared training and validation images; write the model and its history."""
     params = load_params()
     train, val = splits.read_split("train"), splits.read_split("val")
+    classes = len(read_classes())
     feature_map_size(params.model, *train.images.shape[1:3])  # what does not fit makes no run
     with TrainingRun(params) as run:
         # Takes seconds, in which the process that the run has started imports MLflow.
@@ -32,12 +34,12 @@ def main() -> None:
 
         runtime.configure(params.train.threads)
         start = time.perf_counter()
-        model, history = trainer.train_network(train, val, params, run.log_epoch)
+        model, history = trainer.train_network(train, val, classes, params, run.log_epoch)
         seconds = time.perf_counter() - start
         network.write_model(MODEL, model)
         files.write_text(HISTORY, history.to_csv(index=False, float_format="%.6f"))
         facts = measure_run(seconds, len(train.labels) * len(history))
-        run.log_facts(facts)
+        run.log_facts(facts | {"network_weights": model.count_params()})
         print(f"Trained for {seconds:.1f} s, {facts['images_per_second']:,.0f} images/s")
 
 

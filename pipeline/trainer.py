@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from pipeline import network, runtime
-from pipeline.arrays import CLASSES, Split
+from pipeline.arrays import Split
 from pipeline.errors import PipelineError
 from pipeline.params import Params, TrainParams
 from pipeline.runtime import keras
@@ -22,13 +22,14 @@ EpochEnd = Callable[[int, dict[str, float]], None]
 
 
 def train_network(
-    train: Split, val: Split, params: Params, on_epoch_end: EpochEnd
+    train: Split, val: Split, classes: int, params: Params, on_epoch_end: EpochEnd
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train a new network.
 
     Args:
-        train: images (N, 28, 28, 1) and labels (N,), both uint8.
+        train: images (N, height, width, channels), uint8, and labels (N,).
         val: likewise, for the validation after each epoch.
+        classes: their number.
         params: of the network and of its training.
         on_epoch_end: is given each epoch, from 1, with its loss, accuracy, val_loss and
             val_accuracy.
@@ -41,7 +42,7 @@ def train_network(
     """
     keras.utils.set_random_seed(params.train.seed)
     image_shape = train.images.shape[1:]
-    model = network.build_network(params.model, image_shape, CLASSES)
+    model = network.build_network(params.model, image_shape, classes)
     steps = params.train.epochs * math.ceil(len(train.labels) / params.train.batch_size)
     model.compile(
         optimizer=build_optimizer(params.train, steps),
@@ -56,7 +57,7 @@ def train_network(
         verbose=1 if sys.stdout.isatty() else 0,
         callbacks=_build_callbacks(params.train, on_epoch_end),
     )
-    trained = network.build_network(params.model, image_shape, CLASSES)
+    trained = network.build_network(params.model, image_shape, classes)
     trained.set_weights(model.get_weights())
     rows = pd.DataFrame(history.history, columns=["loss", "accuracy", "val_loss", "val_accuracy"])
     rows.insert(0, "epoch", range(1, len(rows) + 1))

@@ -14,7 +14,7 @@ from tests.conftest import Clone
 os.environ["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "NullPool"
 
 EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-FACTS = ("training_seconds", "images_per_second", "peak_memory_mb")
+FACTS = ("training_seconds", "images_per_second", "peak_memory_mb", "network_weights")
 
 
 def client_of(clone: Clone, name: str = "mlflow.db") -> mlflow.MlflowClient:

@@ -54,7 +54,7 @@ def test_reads_plain_and_gzipped_files(folder: Path) -> None:
     dataset = read_dataset(folder)
 
     assert dataset.folder == folder
-    assert dataset.train.images.shape == (3, 28, 28)
+    assert dataset.train.images.shape == (3, 28, 28, 1)
     assert dataset.train.images.dtype == dataset.train.labels.dtype == np.uint8
     assert dataset.train.images.ravel().tolist() == [i % 251 for i in range(3 * 28 * 28)]
     assert dataset.train.labels.tolist() == [7, 0, 9]
@@ -156,12 +156,89 @@ def test_as_many_labels_as_images_are_required(folder: Path, values: tuple[int, 
     assert message == f"{TEST_LABELS}: has {len(values)} labels for 2 images"
 
 
-def test_first_label_out_of_range_is_named(folder: Path) -> None:
-    (folder / f"{LABELS}.gz").write_bytes(gzip.compress(labels(9, 10, 255)))
+def test_classes_without_names_are_called_by_their_labels(folder: Path) -> None:
+    assert read_dataset(folder).classes == [str(label) for label in range(10)]
+
+    (folder / TEST_LABELS).write_bytes(labels(0, 255))
+
+    assert read_dataset(folder).classes == [str(label) for label in range(256)]
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_classes_have_the_names_that_a_file_gives_them(folder: Path, ends: str, mark: str) -> None:
+    names = ["T-shirt/top", "a, b", '"', "NA", "été", "日本", "$x$", "7", "A", "a"]
+    (folder / "classes.txt").write_bytes((mark + ends.join(names) + ends).encode())
+
+    assert read_dataset(folder).classes == names
+
+
+NAMES = [f"class {label}" for label in range(10)]
+NAME_FAULTS = {
+    "too few": (NAMES[:9], "names 9 classes, but the labels go from 0 to 9"),
+    "too many": ([*NAMES, "more"], "names 11 classes, but the labels go from 0 to 9"),
+    "empty": ([*NAMES[:4], "", *NAMES[5:]], "the name in line 5 is empty"),
+    "twice": ([*NAMES[:9], "class 3"], "lines 4 and 10 have the same name"),
+    "space": ([" a", *NAMES[1:]], "the name in line 1 starts or ends with a space"),
+    "tab": (["a\tb", *NAMES[1:]], "the name in line 1 has the character U+0009"),
+    "separator": (["a\u2028b", *NAMES[1:]], "the name in line 1 has the character U+2028"),
+    "long": (["a" * 101, *NAMES[1:]], "the name in line 1 has 101 characters, at most 100"),
+}
+
+
+@pytest.mark.parametrize(("names", "message"), NAME_FAULTS.values(), ids=NAME_FAULTS)
+def test_faulty_names_are_refused(folder: Path, names: list[str], message: str) -> None:
+    (folder / "classes.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+
+    found = fault(lambda: read_dataset(folder), folder)
+
+    assert found.startswith(f"classes.txt: {message}")
+    assert "must have one name a line" in found
+
+
+def test_names_that_are_not_utf_8_are_refused(folder: Path) -> None:
+    (folder / "classes.txt").write_bytes(b"caf\xe9\n" * 10)
 
     message = fault(lambda: read_dataset(folder), folder)
 
-    assert message == f"{LABELS}.gz: label 10 at index 1, expected 0 to 9"
+    assert message.endswith("must have one name a line, in UTF-8")
+
+
+def test_images_of_any_size_are_read(folder: Path) -> None:
+    (folder / IMAGES).write_bytes(images(3, size=(5, 7)))
+    (folder / f"{TEST_IMAGES}.gz").write_bytes(gzip.compress(images(2, size=(5, 7))))
+
+    assert read_dataset(folder).train.images.shape == (3, 5, 7, 1)
+
+
+def test_images_of_another_size_than_those_for_training_are_refused(folder: Path) -> None:
+    (folder / IMAGES).write_bytes(images(3, size=(5, 7)))
+
+    message = fault(lambda: read_dataset(folder), folder)
+
+    expected = "training images are 5x7, grey, but test images are 28x28, grey"
+    assert message == f"{folder}: {expected}"
+
+
+def test_coloured_images_have_rank_4(folder: Path) -> None:
+    for name, count in ((IMAGES, 3), (f"{TEST_IMAGES}.gz", 2)):
+        (folder / name).unlink()
+        coloured = idx((count, 4, 5, 3), bytes(range(60)) * count)
+        (folder / name.replace("idx3", "idx4").removesuffix(".gz")).write_bytes(coloured)
+
+    read = read_dataset(folder)
+
+    assert (read.train.images.shape, read.test.images.shape) == ((3, 4, 5, 3), (2, 4, 5, 3))
+    assert read.test.images[1, 0, 1].tolist() == [3, 4, 5]
+
+
+def test_other_channels_than_grey_and_colour_are_refused(folder: Path) -> None:
+    name = IMAGES.replace("idx3", "idx4")
+    (folder / name).write_bytes(idx((3, 4, 5, 2), bytes(120)))
+
+    message = fault(lambda: read_dataset(folder), folder)
+
+    assert message == f"{name}: its images have 2 channels, expected 1 (grey) or 3"
 
 
 @pytest.mark.parametrize("name", [IMAGES, TEST_LABELS])
@@ -260,7 +337,8 @@ def test_mnist_has_the_published_content(mnist: Dataset) -> None:
     }
     digests = {}
     for name, (array, _) in arrays.items():
-        md5 = hashlib.md5(idx(array.shape, b""), usedforsecurity=False)
+        shape = array.shape[:3] if "images" in name else array.shape
+        md5 = hashlib.md5(idx(shape, b""), usedforsecurity=False)
         md5.update(array.data)
         digests[name] = md5.hexdigest()
 
@@ -268,8 +346,8 @@ def test_mnist_has_the_published_content(mnist: Dataset) -> None:
 
 
 def test_mnist_has_the_published_counts(mnist: Dataset) -> None:
-    assert mnist.train.images.shape == (60000, 28, 28)
-    assert mnist.test.images.shape == (10000, 28, 28)
+    assert mnist.train.images.shape == (60000, 28, 28, 1)
+    assert mnist.test.images.shape == (10000, 28, 28, 1)
     assert np.bincount(mnist.train.labels).tolist() == [
         *(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
     ]

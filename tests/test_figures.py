@@ -24,13 +24,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from pipeline import calibration, figures
+from pipeline import calibration, error_figures, figures
 from pipeline.figure_style import to_png
 
 ROOT = Path(__file__).parents[1]
 RAW = ROOT / "data" / "raw" / "mnist"
 
 Images = npt.NDArray[np.uint8]
+DIGITS = [str(digit) for digit in range(10)]
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +52,8 @@ def predictions() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "image": np.arange(len(label)),
-            "label": label,
-            "predicted": (label + slip) % 10,
+            "label": label.astype(str),
+            "predicted": ((label + slip) % 10).astype(str),
             "probability": probability,
         }
     )
@@ -77,8 +78,8 @@ def all_five(history: pd.DataFrame, predictions: pd.DataFrame, images: Images) -
     return [
         figures.loss_curves(history),
         figures.accuracy_curves(history),
-        figures.confusion_matrix(predictions),
-        figures.confident_errors(predictions, images),
+        error_figures.confusion_matrix(predictions, DIGITS),
+        error_figures.confident_errors(predictions, images),
         figures.reliability_diagram(calibration.bin_by_confidence(predictions, 0.95), 0.0123, 0.95),
     ]
 
@@ -190,8 +191,8 @@ def test_confusion_matrix_has_the_counts_of_scikit_learn(classes: int) -> None:
     random = np.random.default_rng(classes)
     label = random.integers(0, classes, 2000)
     predicted = np.where(random.random(2000) < 0.9, label, random.integers(0, classes, 2000))
-    given = pd.DataFrame({"label": label, "predicted": predicted})
-    figure = figures.confusion_matrix(given, classes)
+    given = pd.DataFrame({"label": label, "predicted": predicted}).astype(str)
+    figure = error_figures.confusion_matrix(given, [str(name) for name in range(classes)])
     (axes,) = figure.axes
 
     drawn = np.zeros((classes, classes), int)
@@ -201,7 +202,7 @@ def test_confusion_matrix_has_the_counts_of_scikit_learn(classes: int) -> None:
     expected = confusion_matrix(label, predicted, labels=range(classes))
     assert_array_equal(drawn, expected)
     assert len(axes.texts) == np.count_nonzero(expected)  # cells of 0 are left empty
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Predicted digit", "True digit")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Predicted class", "True class")
     assert axes.yaxis.get_inverted()
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         assert [tick.get_text() for tick in ticks] == [str(digit) for digit in range(classes)]
@@ -209,7 +210,7 @@ def test_confusion_matrix_has_the_counts_of_scikit_learn(classes: int) -> None:
 
 
 def test_confusion_matrix_colours_errors_alone(predictions: pd.DataFrame) -> None:
-    (mesh,) = figures.confusion_matrix(predictions).axes[0].collections
+    (mesh,) = error_figures.confusion_matrix(predictions, DIGITS).axes[0].collections
     assert isinstance(mesh, QuadMesh)
     counts = confusion_matrix(predictions["label"], predictions["predicted"])
     coloured = np.ma.masked_array(mesh.get_array())
@@ -236,8 +237,8 @@ def test_confident_errors_come_surest_first_then_by_number(tmp_path: Path) -> No
             (4, 0, 6, 0.3),
         ],
         columns=["image", "label", "predicted", "probability"],
-    )
-    figure = figures.confident_errors(given, images)
+    ).astype({"label": str, "predicted": str})
+    figure = error_figures.confident_errors(given, images)
     (axes,) = figure.axes
     numbers = [7, 5, 1, 2, 3, 4, 6]
     for picture, number in zip(axes.images, numbers, strict=True):
@@ -263,7 +264,7 @@ def test_confident_errors_come_surest_first_then_by_number(tmp_path: Path) -> No
 
 def test_confident_errors_stop_at_24(predictions: pd.DataFrame, images: Images) -> None:
     wrong = predictions[predictions["label"] != predictions["predicted"]]
-    figure = figures.confident_errors(predictions, images)
+    figure = error_figures.confident_errors(predictions, images)
     assert len(figure.axes[0].images) == 24
     assert f"24 of {len(wrong)}" in words(figure)
     least = float(figure.axes[0].texts[-1].get_text().split("\n")[0].removeprefix("> "))
@@ -272,10 +273,10 @@ def test_confident_errors_stop_at_24(predictions: pd.DataFrame, images: Images) 
 
 def test_no_errors_are_said_to_be_none(predictions: pd.DataFrame, images: Images) -> None:
     right = predictions[predictions["label"] == predictions["predicted"]].head(50)
-    figure = figures.confident_errors(right, images)
+    figure = error_figures.confident_errors(right, images)
     assert not figure.axes[0].images
     assert "No errors among 50 test images" in words(figure)
-    assert "0 of 50 test images" in words(figures.confusion_matrix(right))
+    assert "0 of 50 test images" in words(error_figures.confusion_matrix(right, DIGITS))
 
 
 NAN = float("nan")
@@ -408,7 +409,7 @@ def chunks(png: bytes) -> list[bytes]:
 SCRIPT = """
 import hashlib, sys
 import numpy as np, pandas as pd
-from pipeline import calibration, figures
+from pipeline import calibration, error_figures, figures
 from pipeline.figure_style import to_png
 
 random = np.random.default_rng(0)
@@ -421,8 +422,11 @@ history = pd.DataFrame(random.random((10, 4)),
                        columns=["loss", "accuracy", "val_loss", "val_accuracy"])
 history["epoch"] = range(1, 11)
 bins = calibration.bin_by_confidence(predictions, 0.9)
+names = [str(digit) for digit in range(10)]
+predictions = predictions.astype({"label": str, "predicted": str})
 for figure in (figures.loss_curves(history), figures.accuracy_curves(history),
-               figures.confusion_matrix(predictions), figures.confident_errors(predictions, images),
+               error_figures.confusion_matrix(predictions, names),
+               error_figures.confident_errors(predictions, images),
                figures.reliability_diagram(bins, 0.1, 0.9)):
     print(hashlib.sha256(to_png(figure)).hexdigest())
 print(sorted({"matplotlib.pyplot", "tensorflow", "keras", "mlflow", "sklearn"} & set(sys.modules)))
@@ -478,10 +482,10 @@ def test_bytes_do_not_depend_on_the_users_settings(tmp_path: Path) -> None:
 
 
 def test_settings_of_the_process_neither_matter_nor_change(predictions: pd.DataFrame) -> None:
-    expected = to_png(figures.confusion_matrix(predictions))
+    expected = to_png(error_figures.confusion_matrix(predictions, DIGITS))
     with matplotlib.rc_context({"font.size": 30, "axes.grid": True, "figure.dpi": 50}):
         before = dict(matplotlib.rcParams)
-        figure = figures.confusion_matrix(predictions)
+        figure = error_figures.confusion_matrix(predictions, DIGITS)
         assert to_png(figure) == expected
         assert to_png(figure) == expected  # drawing twice leaves no trace
         assert dict(matplotlib.rcParams) == before
@@ -495,8 +499,8 @@ def test_font_is_the_one_that_matplotlib_brings() -> None:
 
 
 def test_digits_stay_sharp_and_dark_on_white(images: Images) -> None:
-    given = pd.DataFrame({"image": [7], "label": [9], "predicted": [4], "probability": [0.8]})
-    figure = figures.confident_errors(given, images)
+    given = pd.DataFrame({"image": [7], "label": ["9"], "predicted": ["4"], "probability": [0.8]})
+    figure = error_figures.confident_errors(given, images)
     png = decode(to_png(figure))
     assert png[0, 0] == 255
     (picture,) = figure.axes[0].images

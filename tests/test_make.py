@@ -14,6 +14,7 @@ TARGETS = [
     "help",
     "repro",
     "seeds",
+    "experiments",
     "report",
     "test",
     "lint",

@@ -14,13 +14,14 @@ from pipeline.errors import DataError
 from pipeline.params import PrepareParams
 from pipeline.prepare import describe, select_splits
 
+DIGITS = [str(digit) for digit in range(10)]
 MNIST = Path(__file__).parents[1] / "data" / "raw" / "mnist"
 
 
 def raw_split(count: int, first_pixel: int) -> Split:
     """`count` images; all pixels of image i are `first_pixel + i`, its label is i modulo 10."""
     pixels = np.arange(first_pixel, first_pixel + count, dtype=np.uint8)
-    images = np.broadcast_to(pixels[:, None, None], (count, 28, 28))
+    images = np.broadcast_to(pixels[:, None, None, None], (count, 28, 28, 1))
     return Split(images.copy(), np.arange(count, dtype=np.uint8) % 10)
 
 
@@ -59,13 +60,13 @@ def blank_split(*pixels: int) -> Split:
 
 
 def described(**splits: Split) -> dict[str, Any]:
-    return describe(splits)
+    return describe(splits, DIGITS)
 
 
 @pytest.fixture
 def tiny() -> Dataset:
     """Twelve training images with pixels 0 to 11, five test images with pixels 100 to 104."""
-    return Dataset(Path("data/raw/tiny"), train=raw_split(12, 0), test=raw_split(5, 100))
+    return Dataset(Path("data/raw/tiny"), DIGITS, train=raw_split(12, 0), test=raw_split(5, 100))
 
 
 def test_validation_images_follow_the_training_images(tiny: Dataset) -> None:
@@ -93,7 +94,7 @@ def test_labels_stay_with_their_images(tiny: Dataset) -> None:
     assert splits["test"].labels.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_images_get_a_channel_and_stay_unsigned_bytes(tiny: Dataset) -> None:
+def test_images_stay_unsigned_bytes(tiny: Dataset) -> None:
     for split in select_splits(tiny, params(train=6, val=3, test=3)).values():
         assert split.images.shape == (len(split.labels), 28, 28, 1)
         assert split.images.dtype == split.labels.dtype == np.uint8
@@ -180,7 +181,7 @@ def test_description_of_a_hand_computed_case() -> None:
 
 
 def test_description_is_json(tiny: Dataset) -> None:
-    description = describe(select_splits(tiny, params(train=6, val=3, test=4)))
+    description = describe(select_splits(tiny, params(train=6, val=3, test=4)), DIGITS)
 
     assert json.loads(json.dumps(description)) == description
 

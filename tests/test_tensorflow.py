@@ -96,7 +96,7 @@ def test_raw_pixels_become_probabilities(params: Callable[..., Params], split: S
     model = network.build_network(params().model, IMAGE_SHAPE, classes=10)
     scaled = model.get_layer("scale")(split.images)
     np.testing.assert_allclose(scaled, split.images / 255, rtol=1e-6)
-    probabilities = evaluate.predict(model, split)
+    probabilities = evaluate.predict(model, split, 10)
     assert probabilities.shape == (24, 10)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
@@ -111,14 +111,16 @@ def test_saved_model_has_equal_bytes_and_predicts_equal_bits(
     network.write_model(second, model)
     assert first.read_bytes() == second.read_bytes()
     loaded = network.read_model(first)
-    np.testing.assert_array_equal(evaluate.predict(loaded, split), evaluate.predict(model, split))
+    np.testing.assert_array_equal(
+        evaluate.predict(loaded, split, 10), evaluate.predict(model, split, 10)
+    )
     with zipfile.ZipFile(first) as archive:
         assert "date_saved" not in archive.read("metadata.json").decode()
 
 
 def test_training_uses_seed_zero(params: Callable[..., Params], split: Split) -> None:
     def weights(seed: int) -> bytes:
-        model, _ = trainer.train_network(split, split, params(train__seed=seed), ignore)
+        model, _ = trainer.train_network(split, split, 10, params(train__seed=seed), ignore)
         return b"".join(weight.tobytes() for weight in model.get_weights())
 
     assert weights(0) == weights(0)
@@ -130,7 +132,7 @@ def test_history_has_one_row_per_epoch_and_each_is_announced(
 ) -> None:
     seen: list[tuple[int, dict[str, float]]] = []
     _, history = trainer.train_network(
-        split, split, params(), lambda epoch, logs: seen.append((epoch, dict(logs)))
+        split, split, 10, params(), lambda epoch, logs: seen.append((epoch, dict(logs)))
     )
     assert list(history.columns) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
     assert history["epoch"].tolist() == [1, 2]
@@ -163,10 +165,10 @@ def test_early_stopping_restores_the_best_epoch(
     # With other labels than those it is trained for, validation soon gets worse.
     val = Split(split.images, (split.labels + 1) % 10)
     chosen = params(train__epochs=40, train__early_stopping_patience=2, train__learning_rate=0.02)
-    model, history = trainer.train_network(split, val, chosen, ignore)
+    model, history = trainer.train_network(split, val, 10, chosen, ignore)
     best = int(history["val_loss"].to_numpy().argmin())
     assert len(history) == best + 1 + 2 < 40
-    probabilities = evaluate.predict(model, val)
+    probabilities = evaluate.predict(model, val, 10)
     loss = -np.log(probabilities[np.arange(24), val.labels]).mean()
     np.testing.assert_allclose(loss, history["val_loss"][best], rtol=1e-4)
 
@@ -179,13 +181,13 @@ def test_diverged_training_names_the_param_to_lower(
     with pytest.raises(
         PipelineError, match=r"loss is (nan|inf) in epoch \d: lower train.learning_rate"
     ):
-        trainer.train_network(split, split, chosen, ignore)
+        trainer.train_network(split, split, 10, chosen, ignore)
 
 
 def test_model_for_other_images_is_refused(params: Callable[..., Params], split: Split) -> None:
     model = network.build_network(params().model, (32, 32, 3), classes=10)
     with pytest.raises(PipelineError, match=r"takes images of shape \(32, 32, 3\)"):
-        evaluate.predict(model, split)
+        evaluate.predict(model, split, 10)
 
 
 def test_batches_shuffle_all_images_anew_in_every_epoch(split: Split) -> None:

@@ -4,6 +4,6 @@ From the bottom up: `difference`, `paired` with `melding`, `unpaired`, `signific
 (statistics, of values alone), `revision`, `parsing` and `reading` (what Git holds of a state),
 `staleness`, `changes`, `measures` and `reproduction` (what there is to say of one or two of them),
 `verdict` and `gates` (what to conclude), `tables`, `wording` and `pictures` (how it is said),
-`document` (the report), `lookup` (MLflow's part of it). `recipe`, `reproduced` and `experiment`
-train a state with other seeds.
+`document` (the report), `lookup` (MLflow's part of it). `recipe` and `reproduced`
+tell which trainings differ by their seed alone.
 """

@@ -5,16 +5,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import files
+from pipeline import files, splits
 from pipeline.arrays import ByteArray
-from pipeline.dataset import find_idx, read_idx
+from pipeline.dataset import read_images
 from pipeline.errors import DataError, PipelineError
 from pipeline.paths import RAW
 from pipeline.review import changes, measures, paired, tables, verdict, wording
 from pipeline.review.lookup import Lookup
 from pipeline.review.reproduction import Reproduction, check_reproduction
 from pipeline.review.revision import Revision
-from pipeline.review.staleness import find_edited, find_stale
+from pipeline.review.staleness import digest, find_edited, find_stale
 
 REPORT, CHANGED_IMAGES, CURVES = "report.md", "changed_images.png", "training_curves.png"
 SHOWN = 10  # warnings of one kind
@@ -76,6 +76,7 @@ def write(
 ) -> None:
     """Print the report; with a folder, write it there as well, with its pictures beside it."""
     judgement, level = findings.judgement, 1 - verdict.LEVEL
+    same_names = old.class_counts.keys() == new.class_counts.keys()
     figures = tables.figures_table(old, new, _github())
     sections = [
         wording.headline(old, new, judgement, stale=bool(findings.stale)),
@@ -86,7 +87,7 @@ def write(
         tables.folded("Stages", tables.stages_table(changes.changed_stages(old, new))),
         "### What it did to the metrics",
         tables.measures_table(measures.compare_totals(old, new, level)),
-        _compare_recalls(old, new, level) if judgement.pairs else "",
+        _compare_recalls(old, new, level) if judgement.pairs and same_names else "",
         tables.folded(
             "Precision and recall of each class, with intervals",
             tables.measures_table(measures.compare_classes(old, new, level)),
@@ -153,13 +154,21 @@ def _draw(
 
 
 def read_test_images(revision: Revision) -> ByteArray:
-    """Return the raw test images, of which the first ones are those of the state.
+    """Return the test images of the state, or raw ones of which the first are these.
+
+    The prepared ones, if those that lie here are the state's; else the raw ones in Git, where the
+    pipeline takes them as they are.
 
     Raises:
-        DataError: they are not in Git, or not those of the state.
+        DataError: there are none, or not those of the state.
     """
+    prepared, _ = splits.array_paths("test")
+    if digest(prepared) == revision.test_digests[0]:
+        return splits.read_split("test").images
     folder = RAW / str(revision.params.get("prepare.dataset"))
-    images = read_idx(find_idx(revision.folder / folder / "t10k-images-idx3-ubyte"), rank=3)
+    if revision.params.get("prepare.image_size"):
+        raise DataError(f"{folder}: has images of another size; `dvc pull` may bring {prepared}")
+    images = read_images(revision.folder / folder, "t10k")
     if len(images) < revision.evaluation.samples:
         raise DataError(f"{folder}: has {len(images)} test images")
     return images

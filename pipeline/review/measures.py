@@ -99,5 +99,5 @@ def _class_rates(revision: Revision) -> Rates:
     return rates
 
 
-def _count(labels: "pd.Series[int]") -> Counter[int]:
+def _count(labels: "pd.Series[str]") -> Counter[str]:
     return Counter(labels.tolist())

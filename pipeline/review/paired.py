@@ -79,7 +79,7 @@ def difference_interval(comparison: Comparison, samples: int, level: float) -> t
 
 
 def compare_classes(
-    old: pd.DataFrame, new: pd.DataFrame, counts: Mapping[int, int] | pd.Series, level: float
+    old: pd.DataFrame, new: pd.DataFrame, counts: Mapping[str, int] | pd.Series, level: float
 ) -> pd.DataFrame:
     """Compare two models on the images of each class.
 

@@ -9,11 +9,10 @@ import pandas as pd
 from pydantic import BaseModel
 
 from pipeline.paths import DATASET, EVALUATION
+from pipeline.predictions import parse_predictions
 from pipeline.review.revision import Evaluation
 from pipeline.tracking.origin import flatten_sections, parse_yaml
 
-WHOLE = ["image", "label", "predicted"]
-ERRORS_COLUMNS = [*WHOLE, "probability"]
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
 ROUNDING = 1e-6  # of what metrics/ holds
 Stage = TypeVar("Stage", bound=BaseModel)
@@ -49,7 +48,7 @@ def parse_stages(text: str, model: type[Stage]) -> dict[str, Stage]:
     return {str(name): model.model_validate(values) for name, values in stages}
 
 
-def parse_samples(text: str) -> tuple[dict[int, int], int]:
+def parse_samples(text: str) -> tuple[dict[str, int], int]:
     """Return the number of test images by class, and that of validation images.
 
     Raises:
@@ -58,10 +57,10 @@ def parse_samples(text: str) -> tuple[dict[int, int], int]:
     """
     splits = {row["split"]: row for row in json.loads(text)["splits"]}
     classes = splits["test"]["classes"].items()
-    return {int(label): int(count) for label, count in classes}, int(splits["val"]["samples"])
+    return {name: int(count) for name, count in classes}, int(splits["val"]["samples"])
 
 
-def parse_evaluation(text: str, class_counts: Mapping[int, int]) -> Evaluation:
+def parse_evaluation(text: str, class_counts: Mapping[str, int]) -> Evaluation:
     """Return the test metrics.
 
     Args:
@@ -80,39 +79,31 @@ def parse_evaluation(text: str, class_counts: Mapping[int, int]) -> Evaluation:
     return evaluation
 
 
-def _parse_table(text: str, columns: list[str]) -> pd.DataFrame:
-    if not text.endswith("\n"):
-        raise ValueError("its last line is cut")
-    table = pd.read_csv(io.StringIO(text))
-    if list(table.columns) != columns:
-        raise ValueError(f"its columns are not {', '.join(columns)}")
-    return table if table.empty else table.astype(float)
-
-
 def parse_history(text: str) -> pd.DataFrame:
     """Return one row for each epoch.
 
     Raises:
         ValueError: there is none, or it has other columns or values.
     """
-    history = _parse_table(text, HISTORY_COLUMNS)
+    _require_last_line(text)
+    history = pd.read_csv(io.StringIO(text))
+    if list(history.columns) != HISTORY_COLUMNS:
+        raise ValueError(f"its columns are not {', '.join(HISTORY_COLUMNS)}")
     if history.empty:
         raise ValueError("it has no rows")
-    return history.astype({"epoch": int})
+    return history.astype(float).astype({"epoch": int})
 
 
 def parse_errors(
-    text: str, evaluation: Evaluation, class_counts: Mapping[int, int]
+    text: str, evaluation: Evaluation, class_counts: Mapping[str, int]
 ) -> pd.DataFrame:
     """Return one row for each misclassified image.
 
     Raises:
         ValueError: they are not those that the evaluation has counted, or no errors at all.
     """
-    errors = _parse_table(text, ERRORS_COLUMNS)
-    if (errors[WHOLE] % 1 != 0).to_numpy().any():  # also where there is none
-        raise ValueError(f"not all of {', '.join(WHOLE)} are whole numbers")
-    errors = errors.astype(dict.fromkeys(WHOLE, int))
+    _require_last_line(text)
+    errors = parse_predictions(text)
     images = errors["image"]
     if len(errors) != evaluation.errors:
         raise ValueError(f"{len(errors)} rows, but {EVALUATION} has {evaluation.errors} errors")
@@ -120,7 +111,14 @@ def parse_errors(
         raise ValueError(f"its images are not among the {evaluation.samples} test images, or twice")
     if (errors["label"] == errors["predicted"]).any():
         raise ValueError("it has images that are classified correctly")
+    if unknown := {*errors["label"], *errors["predicted"]} - class_counts.keys():
+        raise ValueError(f"{DATASET} has no class {min(unknown)}")
     for label, count in errors["label"].value_counts().items():
-        if count > class_counts.get(int(str(label)), 0):
+        if count > class_counts[str(label)]:
             raise ValueError(f"{count} rows of class {label}, of which {DATASET} has fewer images")
     return errors
+
+
+def _require_last_line(text: str) -> None:
+    if not text.endswith("\n"):
+        raise ValueError("its last line is cut")

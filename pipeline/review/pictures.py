@@ -1,12 +1,12 @@
 """The pictures of a report: images that a change broke and fixed, and curves before and after."""
 
-import numpy as np
-import numpy.typing as npt
+from itertools import islice
+
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pipeline.arrays import ByteArray
 from pipeline.figure_style import (
     BLUE,
     BOTTOM,
@@ -18,6 +18,7 @@ from pipeline.figure_style import (
     new_figure,
     styled,
 )
+from pipeline.picture_parts import caption_errors, draw_image, grey_colours
 
 PER_ROW, ROWS = 8, 2
 CELL, SIDE = 0.82, 0.58  # inches: of an image with its captions, and of the image
@@ -25,7 +26,7 @@ HEADING = 0.36
 
 
 @styled
-def changed_images(old: pd.DataFrame, new: pd.DataFrame, images: npt.NDArray[np.uint8]) -> Figure:
+def changed_images(old: pd.DataFrame, new: pd.DataFrame, images: ByteArray) -> Figure:
     """Draw images that only the new model misclassifies, and those that only the old one does.
 
     Those come first of which the model that errs is surest; 16 of each at most.
@@ -34,39 +35,46 @@ def changed_images(old: pd.DataFrame, new: pd.DataFrame, images: npt.NDArray[np.
         old: one row for each image that the old model misclassifies, with columns image, label,
             predicted and probability.
         new: likewise for the new model.
-        images: the test images, (N, height, width), uint8.
+        images: the test images, (N, height, width, channels).
     """
-    broken = new[~new["image"].isin(old["image"])]
-    fixed = old[~old["image"].isin(new["image"])]
     parts = [
-        (broken, "Broken", "right before, wrong now"),
-        (fixed, "Fixed", "wrong before, right now"),
+        (new[~new["image"].isin(old["image"])], "Broken", "right before, wrong now", VERMILLION),
+        (old[~old["image"].isin(new["image"])], "Fixed", "wrong before, right now", BLUE),
     ]
-    heights = [HEADING + 1.12 * -(-min(len(part), PER_ROW * ROWS) // PER_ROW) for part, *_ in parts]
+    ranked = [
+        part.sort_values(["probability", "image"], ascending=[False, True]).head(PER_ROW * ROWS)
+        for part, *_ in parts
+    ]
+    every = pd.concat(ranked)
+    captions, size = caption_errors(every, 10, CELL)
+    row = 1.24 if "\n" in "".join(captions) else 1.12
+    height = sum(HEADING + row * -(-len(shown) // PER_ROW) for shown in ranked)
     figure = new_figure(
-        TOP + sum(heights),
+        TOP + height,
         "Images that the change broke and fixed",
-        "True → predicted digit, and the number of the test image; surest errors first",
+        "True → predicted class, and the number of the test image; surest errors first",
     )
-    axes = add_axes(figure, sum(heights), bottom=0, left=0.2, right=0.2)
-    axes.set(xlim=(0, 6.6), ylim=(sum(heights), 0))  # so its units are inches
+    axes = add_axes(figure, height, bottom=0, left=0.2, right=0.2)
+    axes.set(xlim=(0, 6.6), ylim=(height, 0))  # so its units are inches
     axes.set_axis_off()
+    drawn = images[every["image"].to_numpy()]
+    colours = grey_colours(drawn)
+    pictures = zip(every["image"], drawn, captions, strict=True)
     top = 0.0
-    for (part, title, meaning), height in zip(parts, heights, strict=True):
-        ranked = part.sort_values(["probability", "image"], ascending=[False, True])
-        shown = ranked.head(PER_ROW * ROWS)
+    for (part, title, meaning, colour), shown in zip(parts, ranked, strict=True):
         some = f", {len(shown)} of them shown" if len(shown) < len(part) else ""
-        axes.text(
-            0.1,
-            top + 0.12,
-            f"{title}: {len(part)}",
-            weight="bold",
-            va="center",
-            color=VERMILLION if part is broken else BLUE,
-        )
+        title = f"{title}: {len(part)}"
+        axes.text(0.1, top + 0.12, title, weight="bold", va="center", color=colour)
         axes.text(1.2, top + 0.12, f"{meaning}{some}", color=GREY, va="center")
-        _draw(axes, shown, images, top + HEADING)
-        top += height
+        top += HEADING
+        for place, (image, pixels, caption) in enumerate(islice(pictures, len(shown))):
+            x, y = CELL * (place % PER_ROW) + 0.1, top + row * (place // PER_ROW) + row - 0.96
+            draw_image(axes, pixels, colours, (x, y), SIDE)
+            x += SIDE / 2
+            axes.text(x, y - 0.04, caption, ha="center", weight="bold", size=size)
+            y += SIDE + 0.04
+            axes.text(x, y, f"#{image}", ha="center", va="top", size=8, color=GREY)
+        top += row * -(-len(shown) // PER_ROW)
     return figure
 
 
@@ -104,17 +112,3 @@ def training_curves(old: pd.DataFrame, new: pd.DataFrame) -> Figure:
     lower.set_ylim(bottom=0)
     add_legend(figure)
     return figure
-
-
-def _draw(axes: Axes, shown: pd.DataFrame, images: npt.NDArray[np.uint8], top: float) -> None:
-    rows = zip(shown["image"], shown["label"], shown["predicted"], strict=True)
-    for place, (image, label, predicted) in enumerate(rows):
-        x, y = CELL * (place % PER_ROW) + 0.1, top + 1.12 * (place // PER_ROW) + 0.16
-        extent = (x, x + SIDE, y + SIDE, y)
-        axes.imshow(images[image], "gray_r", vmin=0, vmax=255, extent=extent)
-        axes.text(
-            x + SIDE / 2, y - 0.04, f"{label} → {predicted}", ha="center", weight="bold", size=10
-        )
-        axes.text(
-            x + SIDE / 2, y + SIDE + 0.04, f"#{image}", ha="center", va="top", size=8, color=GREY
-        )

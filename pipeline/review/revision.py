@@ -72,7 +72,7 @@ class Revision:
         evaluation: the test metrics.
         errors: one row for each misclassified test image: image, label, predicted, probability.
         history: one row for each epoch: epoch, loss, accuracy, val_loss, val_accuracy.
-        class_counts: number of test images by class.
+        class_counts: number of test images by class, in the order of the labels.
         val_samples: number of validation images.
         recorded: what `metrics/seeds.json` holds, whichever state it belongs to.
     """
@@ -86,7 +86,7 @@ class Revision:
     evaluation: Evaluation
     errors: pd.DataFrame
     history: pd.DataFrame
-    class_counts: Mapping[int, int]
+    class_counts: Mapping[str, int]
     val_samples: int
     recorded: Spread | None
 

@@ -15,6 +15,7 @@ from pipeline.review.revision import Revision
 from pipeline.review.verdict import LEVEL
 
 WORSE = "**worse**"
+PLAIN = re.compile(r"[^\W_]+(?:[ ,./-]+[^\W_]+)*")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -33,6 +34,11 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`<>|*\[\]&\"])", r"\\\1", " ".join(text.split()))
 
 
+def literal(text: str) -> str:
+    """Return text as it is; as code where Markdown might find something in it."""
+    return text if PLAIN.fullmatch(text) else _code(text)
+
+
 def params_table(changes: Sequence[tuple[str, object, object]]) -> str:
     """Return the params that changed."""
     if not changes:
@@ -49,7 +55,7 @@ def measures_table(measures: Sequence[Measure]) -> str:
         ["metric", "before", "after", "change", ""],
         [
             (
-                m.name,
+                literal(m.name),
                 _with_interval(m.old, m.old_interval),
                 _with_interval(m.new, m.new_interval),
                 f"{m.new - m.old:+.4f}",
@@ -60,7 +66,7 @@ def measures_table(measures: Sequence[Measure]) -> str:
     )
     parts = [text] if changed else ["No metric changed."]
     if same:
-        rows = [(m.name, _with_interval(m.new, m.new_interval)) for m in same]
+        rows = [(literal(m.name), _with_interval(m.new, m.new_interval)) for m in same]
         parts.append(folded(f"{len(same)} unchanged", table(["metric", "value"], rows)))
     return "\n\n".join(parts)
 
@@ -69,7 +75,7 @@ def recall_table(classes: pd.DataFrame) -> str:
     """Return what happened to each class: those that differ for sure, and all of them folded."""
     rows = [
         (
-            label,
+            literal(str(label)),
             f"{row['images']:,.0f}",
             *(_recall(row, side) for side in ("before", "after")),
             f"{row['fixed']:.0f}",

@@ -1,6 +1,5 @@
 """MLflow's model registry: the versions of a data set's model, and which one is the champion."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pipeline.errors import PipelineError
+from pipeline.predictions import parse_predictions
 from pipeline.tracking import runs
 
 if TYPE_CHECKING:
@@ -133,4 +133,4 @@ def read_errors(
             f"this model on the images of the champion's commit {commit} (`prepare` in "
             f"params.yaml), {remedy}"
         )
-    return pd.read_csv(io.StringIO(text))
+    return parse_predictions(text)

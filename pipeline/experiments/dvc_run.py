@@ -1,18 +1,20 @@
-"""Train with another seed in a copy of the working tree, as a DVC experiment."""
+"""Run the pipeline with other params in a copy of the working tree, as a DVC experiment."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 import psutil
 
 from pipeline.errors import PipelineError
-from pipeline.review.recipe import SEED
 
 COMMAND = [sys.executable, "-m", "dvc", "exp"]
 STOP_SECONDS = 30.0  # longer than a stage takes to end
@@ -20,24 +22,49 @@ POLL_SECONDS = 0.1
 SHOWN_LINES = 10
 
 
-def run_experiment(name: str, seed: int, env: Mapping[str, str]) -> None:
-    """Run the pipeline with another seed; cached results are taken, the working tree stays.
+def run_experiment(
+    name: str,
+    changes: Mapping[str, object],
+    env: Mapping[str, str] | None = None,
+    copied: Iterable[Path] = (),
+) -> None:
+    """Run the pipeline with other params; cached results are taken, the working tree stays.
 
     Args:
         name: of the experiment.
-        seed: instead of that in params.yaml.
+        changes: values of params by their dotted names, instead of those in params.yaml.
         env: additional environment variables.
+        copied: what the copy needs although Git does not know it.
 
     Raises:
         PipelineError: DVC or a stage failed; the message has the end of what they say.
     """
-    command = [*COMMAND, "run", "--temp", "--name", name, "--set-param", f"{SEED}={seed}"]
+    command = [*COMMAND, "run", "--temp", *arguments(name, changes)]
+    for path in copied:
+        command += ["--copy-paths", str(path)]
     with tempfile.TemporaryFile() as output:
-        if _run(command, env, output):
+        if _run(command, env or {}, output):
             output.seek(0)
             lines = output.read().decode(errors="replace").split("\n")
             end = [line.rstrip() for line in lines if line.strip()][-SHOWN_LINES:]
-            raise PipelineError("\n    ".join([f"seed {seed}: `dvc exp run` failed:", *end]))
+            raise PipelineError("\n    ".join([f"{name}: `dvc exp run` failed:", *end]))
+
+
+def arguments(name: str, changes: Mapping[str, object]) -> list[str]:
+    """Return what `dvc exp run` is given for an experiment, of that name, with other params."""
+    # Of names, of which all strings are, Hydra needs no quotes; of the rest it reads JSON.
+    values = {
+        param: value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+        for param, value in changes.items()
+    }
+    settings = [("-S", f"{param}={value}") for param, value in values.items()]
+    return ["--name", name, *(word for setting in settings for word in setting)]
+
+
+def end_with_terminal() -> None:
+    """Let a terminal that is closed end this process as `kill` does: in order."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
 
 
 def remove_experiment(name: str) -> None:

@@ -1,0 +1,56 @@
+"""The names of the classes, one a line, in the order of their labels."""
+
+import unicodedata
+
+from pipeline import files
+from pipeline.paths import CLASSES
+
+MAX_CHARACTERS = 100
+# What would break lines and tables: control characters, line and paragraph separators, and the
+# halves of characters that stand for the undecodable bytes of a file's name.
+BREAKING = {"Cc", "Zl", "Zp", "Cs"}
+
+
+def find_fault(name: str) -> str:
+    """Return what keeps a name from being that of a class, or nothing."""
+    if not name:
+        return "is empty"
+    if name != name.strip():
+        return "starts or ends with a space"
+    if len(name) > MAX_CHARACTERS:
+        return f"has {len(name)} characters, at most {MAX_CHARACTERS} are allowed"
+    for character in name:
+        if unicodedata.category(character) in BREAKING:
+            return f"has the character U+{ord(character):04X}, which is not allowed"
+    return ""
+
+
+def parse_classes(text: str) -> list[str]:
+    """Return the names in a text of one name a line.
+
+    Raises:
+        ValueError: there is none, two are the same, or one cannot be a name; it says in which line.
+    """
+    names = text.removesuffix("\n").split("\n")
+    lines: dict[str, int] = {}
+    for line, name in enumerate(names, start=1):
+        if fault := find_fault(name):
+            raise ValueError(f"the name in line {line} {fault}")
+        if name in lines:
+            raise ValueError(f"lines {lines[name]} and {line} have the same name")
+        lines[name] = line
+    return names
+
+
+def write_classes(names: list[str]) -> None:
+    """Write the names of the prepared data's classes."""
+    files.write_text(CLASSES, "".join(f"{name}\n" for name in names))
+
+
+def read_classes() -> list[str]:
+    """Return the names of the prepared data's classes.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    return files.read_text(CLASSES, parse_classes)

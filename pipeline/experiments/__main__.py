@@ -1,0 +1,79 @@
+"""Run the experiments of experiments.yaml, and write what the docs show of them."""
+
+import argparse
+import sys
+
+from pipeline import stage
+from pipeline.errors import PipelineError
+from pipeline.experiments import page
+from pipeline.experiments.definitions import EXPERIMENTS, Experiment, read_experiments
+from pipeline.experiments.dvc_run import end_with_terminal
+from pipeline.experiments.runner import describe, raw_data, run_all
+from pipeline.params import load_params
+
+
+def main() -> None:
+    """Run the experiments that are named, or all; or list them; or write the docs."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.experiments", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of an experiment (default: all)")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--list", action="store_true", help="say what they are, and run none")
+    instead.add_argument(
+        "--table", action="store_true", help="write table and learning curve from recorded runs"
+    )
+    arguments = parser.parse_args()
+    known = read_experiments()
+    if arguments.table:
+        if arguments.names:
+            parser.error("--table is about all experiments: name none")
+        page.write_pages(known)
+        return
+    chosen = _choose(known, arguments.names)
+    if arguments.list:
+        present = load_params()
+        print("\n".join(describe(experiment, present) for experiment in chosen))
+        return
+    end_with_terminal()
+    failed = run_all(_have_data(chosen, named=bool(arguments.names)))
+    if failed:
+        raise PipelineError(f"failed: {', '.join(failed)}")
+
+
+def _choose(known: dict[str, Experiment], names: list[str]) -> list[Experiment]:
+    """Return the experiments of these names, or all.
+
+    Raises:
+        PipelineError: there is none of a name.
+    """
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise PipelineError(
+            f"{EXPERIMENTS}: has no {', '.join(unknown)}; it has {', '.join(known)}"
+        )
+    return [known[name] for name in names or known]
+
+
+def _have_data(chosen: list[Experiment], *, named: bool) -> list[Experiment]:
+    """Return the experiments whose data is there; say what the others need.
+
+    Raises:
+        PipelineError: one of those was asked for by its name.
+    """
+    ready = []
+    for experiment in chosen:
+        data = raw_data(experiment)
+        if data.is_dir():
+            ready.append(experiment)
+            continue
+        need = (
+            f"there is no {data}; get it with `python -m pipeline.fetch {data.name}`, "
+            "or put it there"
+        )
+        if named:
+            raise PipelineError(f"{experiment.name}: {need}")
+        print(f"{experiment.name}: skipped: {need}", file=sys.stderr)
+    return ready
+
+
+if __name__ == "__main__":
+    stage.run(main)

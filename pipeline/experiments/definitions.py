@@ -1,0 +1,101 @@
+"""What `experiments.yaml` says: each experiment by its name, and the params that it is about."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline import params_faults, params_file
+from pipeline.errors import ParamsError
+from pipeline.params import Params, flatten
+
+EXPERIMENTS = Path("experiments.yaml")
+LESSON = "lesson"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # no option, and what Git has in names of refs
+
+Text = Annotated[str, Field(min_length=1)]
+Checked = TypeVar("Checked", bound=BaseModel)
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    description: Text
+    learning_curve: Text | None = None
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment that is to be run, or was.
+
+    Attributes:
+        name: that DVC has for it.
+        description: in a few words.
+        learning_curve: the line of that figure which it is a point of; None: it is none.
+        changes: the params that set it apart from the lesson, by their dotted names.
+        params: all of them.
+    """
+
+    name: str
+    description: str
+    learning_curve: str | None
+    changes: Mapping[str, object]
+    params: Params
+
+    def changes_from(self, present: Params) -> dict[str, object]:
+        """Return the params that set it apart from the present ones, by their dotted names."""
+        return _difference(self.params, present)
+
+
+def read_experiments(path: Path = EXPERIMENTS) -> dict[str, Experiment]:
+    """Read and check the whole file.
+
+    Returns:
+        The experiments by their names, in the file's order.
+
+    Raises:
+        ParamsError: the file cannot be read, or with one line for each fault of an experiment.
+    """
+    entries = params_file.read_mapping(path)
+    if LESSON not in entries:
+        raise ParamsError(f"{path}: {LESSON}: is missing; the others are changes of it")
+    lesson = _read_params(f"{path}: {LESSON}", entries[LESSON], {})
+    experiments = {}
+    for name, given in entries.items():
+        where = f"{path}: {name}"
+        if not NAME.fullmatch(str(name)):
+            raise ParamsError(f"{where}: must be a name of letters, digits, - and _")
+        params = _read_params(where, given, flatten(lesson))
+        entry = _validate(_Entry, where, given)
+        experiments[str(name)] = Experiment(
+            str(name), entry.description, entry.learning_curve, _difference(params, lesson), params
+        )
+    return experiments
+
+
+def _read_params(where: str, given: object, base: Mapping[str, object]) -> Params:
+    changed = {**base, **_validate(_Entry, where, given).params}
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in changed.items():
+        section, _, key = name.partition(".")
+        sections.setdefault(section, {})[key] = value
+    return _validate(Params, where, sections)
+
+
+def _validate(schema: type[Checked], where: str, values: object) -> Checked:
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        faults = [params_faults.describe(fault, Params) for fault in error.errors()]
+        # What is wrong with the whole has no name before it.
+        lines = [f"{where}: {fault.removeprefix(': ')}" for fault in faults]
+        raise ParamsError("\n".join(lines)) from None
+
+
+def _difference(params: Params, base: Params) -> dict[str, object]:
+    before = flatten(base)
+    return {name: value for name, value in flatten(params).items() if value != before[name]}

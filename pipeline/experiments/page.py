@@ -1,0 +1,87 @@
+"""The pages that show what the recorded runs of the experiments have reached."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline import files
+from pipeline.errors import PipelineError
+from pipeline.experiments.definitions import LESSON, Experiment
+from pipeline.experiments.learning_curve import learning_curve
+from pipeline.experiments.table import results_table
+from pipeline.figure_style import to_png
+from pipeline.tracking.results import Result, find_results
+
+PAGES = [Path("README.md"), Path("docs/experiments.md")]
+FIGURE = Path("docs/learning-curve.png")
+# A table stands between these lines; the first may name the experiments that it has.
+TABLE = re.compile(r"(<!-- experiments:?(.*) -->\n)(?:.*\n)*?(<!-- end of experiments -->)")
+
+
+def write_pages(experiments: Mapping[str, Experiment]) -> None:
+    """Write tables and learning curve, from the latest complete run that each experiment has.
+
+    Raises:
+        PipelineError: no run is recorded, MLflow does not answer, or a page has no place for a
+            table.
+    """
+    results = find_results({name: one.params for name, one in experiments.items()})
+    if not results:
+        raise PipelineError(
+            "MLflow: has no run of any experiment; `python -m pipeline.experiments` runs them, "
+            "`python -m pipeline.publish` brings back those that were run before"
+        )
+    pages = {path: fill_tables(path, experiments, results) for path in PAGES}
+    for path, text in pages.items():
+        files.write_text(path, text)
+    level = experiments[LESSON].params.evaluate.confidence
+    figure = learning_curve(curve_points(experiments, results), level)
+    files.write_bytes(FIGURE, to_png(figure))
+    written = ", ".join(map(str, [*pages, FIGURE]))
+    print(f"{len(results)} of {len(experiments)} experiments have a run; written: {written}")
+
+
+def fill_tables(
+    path: Path, experiments: Mapping[str, Experiment], results: Mapping[str, Result]
+) -> str:
+    """Return the text of a page with new tables.
+
+    Raises:
+        PipelineError: it has no place for a table, or one that names an unknown experiment.
+    """
+
+    def fill(place: re.Match[str]) -> str:
+        names = place[2].split() or list(experiments)
+        unknown = [name for name in names if name not in experiments]
+        if unknown:
+            raise PipelineError(f"{path}: {place[1].strip()}: there is no {', '.join(unknown)}")
+        shown = [experiments[name] for name in names]
+        return f"{place[1]}{results_table(shown, results)}\n{place[3]}"
+
+    text, tables = TABLE.subn(fill, path.read_text(encoding="utf-8"))
+    if not tables:
+        raise PipelineError(
+            f"{path}: has no place for a table: a line `<!-- experiments -->` "
+            "and a line `<!-- end of experiments -->`"
+        )
+    return text
+
+
+def curve_points(
+    experiments: Mapping[str, Experiment], results: Mapping[str, Result]
+) -> pd.DataFrame:
+    """Return the runs that are points of the learning curve, as `learning_curve` wants them."""
+    rows = [
+        {
+            "curve": one.learning_curve,
+            "images": one.params.prepare.train_samples,
+            "error": 1 - results[name].accuracy,
+            "error_low": 1 - results[name].accuracy_high,
+            "error_high": 1 - results[name].accuracy_low,
+        }
+        for name, one in experiments.items()
+        if one.learning_curve and name in results
+    ]
+    return pd.DataFrame(rows, columns=["curve", "images", "error", "error_low", "error_high"])

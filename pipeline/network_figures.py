@@ -1,0 +1,81 @@
+"""Pictures of what a network computes: functions of values that return a `Figure`."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pipeline import mosaic
+from pipeline.arrays import ByteArray
+from pipeline.canvas import LINE, ROOM, SIDE, Canvas
+from pipeline.figure_style import GREY, styled
+from pipeline.observations import FloatArray
+
+MAX_TILES = 256
+
+
+@styled
+def filters(kernel: FloatArray) -> Figure:
+    """Draw the weights of the first layer, of at most 256 filters.
+
+    Args:
+        kernel: (height, width, channels, filters). Three channels are shown as one colour.
+    """
+    height, width, channels, count = kernel.shape
+    shown = kernel[..., :MAX_TILES].transpose(3, 0, 1, 2)
+    limit = float(np.abs(shown).max())
+    coloured = channels == 3
+    pictures = (
+        mosaic.to_levels(shown, limit)
+        if coloured
+        else mosaic.show_signed(shown.mean(axis=-1), limit)
+    )
+    tiles = mosaic.tile(pictures, ROOM, gap=8)
+    channel_words = f", {channels} channels" if channels > 1 else ""
+    subtitle = f"{_shown_of(count)} filters of {height}x{width} weights{channel_words}"
+    canvas = Canvas(len(tiles) + 2 * LINE, "Filters of the first layer", subtitle)
+    canvas.paste(tiles, 0, 0)
+    low, high, below = f"{-limit:.2f}", f"{limit:.2f}", len(tiles) + LINE
+    if coloured:
+        words = f"Red, green and blue: {low} is dark, {high} is bright; grey: 0 in all three"
+        canvas.write(words, 0, below, color=GREY)
+    else:
+        canvas.add_scale(low, high, 70, below)
+    return canvas.figure
+
+
+@styled
+def activation_maps(
+    number: int, image: ByteArray, outcome: str, maps: dict[str, ByteArray]
+) -> Figure:
+    """Draw an image and what each convolution, after its ReLU, and each pooling makes of it.
+
+    Args:
+        number: of the image.
+        image: (height, width, channels).
+        outcome: what the network took it for.
+        maps: (h, w, filters) for each layer by its name, in the order of the network: 0 to 255.
+            At most 256 maps of a layer are drawn.
+    """
+    pictures = {name: _tile_maps(values[..., :MAX_TILES]) for name, values in maps.items()}
+    height = SIDE + sum(2 * LINE + len(picture) for picture in pictures.values())
+    title = f"Test image {number:,} on its way through the network"
+    canvas = Canvas(height, title, outcome)
+    canvas.paste(mosaic.fit(mosaic.show_images(image[None])[0], SIDE), 0, 0)
+    remark = "Of each layer, 0 is white, and the largest value black."
+    if not maps:
+        remark = "The network has no convolutions, so there are no maps."
+    canvas.write(remark, SIDE + LINE, SIDE / 2, va="center_baseline", color=GREY)
+    y = SIDE + LINE
+    for name, picture in pictures.items():
+        rows, columns, count = maps[name].shape
+        canvas.write(f"{name}: {_shown_of(count)} maps of {rows}x{columns}", 0, y, va="center")
+        canvas.paste(picture, 0, y + LINE // 2 + 4)
+        y += len(picture) + 2 * LINE
+    return canvas.figure
+
+
+def _tile_maps(maps: ByteArray) -> ByteArray:
+    return mosaic.tile(mosaic.show_images(maps.transpose(2, 0, 1)[..., None]), ROOM, gap=2)
+
+
+def _shown_of(count: int) -> str:
+    return f"{count:,}" if count <= MAX_TILES else f"{MAX_TILES} of {count:,}"

@@ -1,0 +1,74 @@
+"""What `evaluate` saw in the network, for `plot` to draw without it."""
+
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import files
+from pipeline.arrays import ByteArray
+from pipeline.errors import DataError
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.integer]
+MAPS = "maps/"
+
+
+class Observations(NamedTuple):
+    """What the network makes of some test images.
+
+    Attributes:
+        kernel: weights of the first layer: (height, width, channels, filters), float32; those of
+            a dense layer's units have the shape of an image.
+        attributions: of the scores of the predicted and of the true class, for the most confident
+            errors in the order of `selection.confident_errors`: (M, 2, height, width, channels),
+            float32, in units of the logit.
+        margins: of the true class, as `selection.score_margins` has it, (N,), float32.
+        rivals: the strongest class but the true one, (N,).
+        followed: numbers of the images whose maps are kept, (F,).
+        maps: (F, height, width, filters), uint8, of each convolution and pooling by their names,
+            in the order of the network: 0 is 0, and 255 the largest value of the image's layer.
+    """
+
+    kernel: FloatArray
+    attributions: FloatArray
+    margins: FloatArray
+    rivals: IntArray
+    followed: IntArray
+    maps: dict[str, ByteArray]
+
+
+def quantize(maps: FloatArray) -> ByteArray:
+    """Return maps that are not negative as bytes: of each image, 255 is the largest value."""
+    largest = np.maximum(maps.max(axis=(1, 2, 3), keepdims=True), np.finfo(np.float32).tiny)
+    levels: ByteArray = np.rint(maps / largest * 255).astype(np.uint8)
+    return levels
+
+
+def write_observations(path: Path, observations: Observations) -> None:
+    """Write all arrays to one `.npz` file: the same values, the same bytes."""
+    arrays = observations._asdict()
+    arrays |= {MAPS + name: values for name, values in arrays.pop("maps").items()}
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # its entries all have the date 1980-01-01
+    files.write_bytes(path, content.getvalue())
+
+
+def read_observations(path: Path) -> Observations:
+    """Read what `write_observations` wrote.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        maps = {name: arrays.pop(name) for name in list(arrays) if name.startswith(MAPS)}
+        named = {name.removeprefix(MAPS): values for name, values in maps.items()}
+        return Observations(**arrays, maps=named)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; {files.REMEDY}") from error
+    except Exception as error:  # zipfile has many for what a damaged directory may hold
+        raise DataError(f"{path}: is damaged ({error}); {files.REMEDY}") from error

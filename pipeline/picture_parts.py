@@ -1,0 +1,76 @@
+"""Parts of pictures that depend on the data: the names of classes, and images."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties, findfont, get_font
+
+from pipeline.arrays import ByteArray
+
+NAME_LENGTH = 12
+CHARACTER = 0.62  # mean width in ems of what names are made of, in matplotlib's own font
+
+
+def shorten(name: str) -> str:
+    """Return a class's name with at most 12 characters; what the font lacks is shown as `?`."""
+    font = get_font(findfont(FontProperties(family="DejaVu Sans")))
+    known = "".join(c if font.get_char_index(ord(c)) else "?" for c in name)
+    if len(known) <= NAME_LENGTH:
+        return known
+    return f"{known[:7]}…{known[-4:]}"
+
+
+def text_width(names: Iterable[str], size: float) -> float:
+    """Return about how wide the longest of some texts is, in inches, at a size in points."""
+    return max((len(name) for name in names), default=0) * CHARACTER * size / 72
+
+
+def caption_errors(errors: pd.DataFrame, size: float, width: float) -> tuple[list[str], float]:
+    """Return a caption for each error, such as `4 → 9`, and the size of them all, in points.
+
+    They have two smaller lines where one would be too wide for one of them.
+
+    Args:
+        errors: one row each, with columns label and predicted, which are names of classes.
+        size: of captions of one line, in points.
+        width: that they may have, in inches.
+    """
+    pairs = [
+        (shorten(label), shorten(predicted))
+        for label, predicted in zip(errors["label"], errors["predicted"], strict=True)
+    ]
+    captions = [f"{label} → {predicted}" for label, predicted in pairs]
+    if text_width(captions, size) <= width:
+        return captions, size
+    return [f"{label}\n→ {predicted}" for label, predicted in pairs], 0.72 * size
+
+
+def grey_colours(images: ByteArray) -> str:
+    """Return the name of matplotlib's colours for grey images (N, height, width, channels).
+
+    Drawings on black, such as MNIST's, are shown like ink on paper; photographs as they are.
+    """
+    frequencies = np.bincount(images.ravel(), minlength=256)
+    return "gray_r" if frequencies.argmax() == 0 else "gray"
+
+
+def draw_image(
+    axes: Axes, image: ByteArray, colours: str, place: tuple[float, float], side: float
+) -> None:
+    """Draw an image into the middle of a square, as large as it fits.
+
+    Args:
+        axes: with the vertical axis downwards.
+        image: (height, width, channels), grey or red, green and blue.
+        colours: of grey images.
+        place: x and y of the square's upper left corner.
+        side: of the square.
+    """
+    height, width, channels = image.shape
+    scale = side / max(height, width)
+    left, top = place[0] + (side - scale * width) / 2, place[1] + (side - scale * height) / 2
+    extent = (left, left + scale * width, top + scale * height, top)
+    pixels = image[:, :, 0] if channels == 1 else image
+    axes.imshow(pixels, colours, vmin=0, vmax=255, extent=extent, aspect="auto")

@@ -1,0 +1,26 @@
+"""Tables of predictions: `metrics/predictions.csv`, and `metrics/errors.csv` of the wrong ones."""
+
+import io
+
+import pandas as pd
+
+COLUMNS = {"image": int, "label": str, "predicted": str, "probability": float}
+
+
+def format_predictions(predictions: pd.DataFrame) -> str:
+    """Return a table of predictions as CSV, probabilities with 6 digits."""
+    return predictions.to_csv(index=False, float_format="%.6f")
+
+
+def parse_predictions(text: str) -> pd.DataFrame:
+    """Return what `format_predictions` was given.
+
+    Label and predicted are names of classes and stay text, whatever they look like: `7`, `NA`.
+
+    Raises:
+        ValueError: it is no such table.
+    """
+    table = pd.read_csv(io.StringIO(text), dtype=COLUMNS, keep_default_na=False)
+    if list(table.columns) != [*COLUMNS]:
+        raise ValueError(f"its columns are not {', '.join(COLUMNS)}")
+    return table

@@ -1,0 +1,132 @@
+"""What the network sees, on the real TensorFlow with small random networks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from pipeline import insight, network
+from pipeline.arrays import ByteArray
+from pipeline.params import ModelParams
+from pipeline.runtime import keras
+
+Shape = tuple[int, int, int]
+shapes = pytest.mark.parametrize("shape", [(12, 14, 1), (16, 16, 3)])
+
+
+def build(
+    shape: Shape,
+    conv_blocks: Sequence[Sequence[int]] = ((2, 3), (4,)),
+    dense_units: Sequence[int] = (5,),
+    batch_norm: bool = False,
+) -> keras.Model:
+    """A network of 4 classes with dropout and random weights, batch norm's statistics included."""
+    params = ModelParams(
+        conv_blocks=[*map(list, conv_blocks)],
+        kernel_size=3,
+        dense_units=[*dense_units],
+        dropout=0.5,
+        batch_norm=batch_norm,
+    )
+    model = network.build_network(params, shape, classes=4)
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        low = 0.1 if "moving" in weight.name else -0.5  # a variance is positive
+        weight.assign(random.uniform(low, 0.6, weight.shape))
+    return model
+
+
+def random_images(shape: Shape, count: int = 3) -> ByteArray:
+    return np.random.default_rng(1).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def test_maps_follow_convolution_relu_and_pooling_by_hand() -> None:
+    model = build((4, 4, 1), conv_blocks=[[1]], dense_units=[])
+    kernel = np.zeros((3, 3, 1, 1), np.float32)
+    kernel[0, 0], kernel[2, 2] = 255, -255  # undoes the scaling: upper left minus lower right
+    model.get_layer("conv1_1").set_weights([kernel, np.array([2], np.float32)])
+    image = np.array([[9, 8, 0, 0], [7, 6, 0, 0], [0, 0, 4, 20], [0, 0, 3, 5]], np.uint8)
+
+    maps = insight.layer_outputs(model, image[None, :, :, None])
+
+    assert list(maps) == ["conv1_1", "pool1"]
+    assert_allclose(maps["conv1_1"][0, :, :, 0], [[9 - 4 + 2, 0], [7 - 3 + 2, 6 - 5 + 2]], 1e-5)
+    assert_allclose(maps["pool1"], [[[[7]]]], 1e-5)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_maps_are_those_of_the_network_in_its_order(batch_norm: bool) -> None:
+    model, images = build((12, 14, 1), batch_norm=batch_norm), random_images((12, 14, 1), 260)
+
+    maps = insight.layer_outputs(model, images)
+
+    assert {name: values.shape for name, values in maps.items()} == {
+        "conv1_1": (260, 10, 12, 2),
+        "conv1_2": (260, 8, 10, 3),
+        "pool1": (260, 4, 5, 3),
+        "conv2_1": (260, 2, 3, 4),
+        "pool2": (260, 1, 1, 4),
+    }
+    assert list(maps) == ["conv1_1", "conv1_2", "pool1", "conv2_1", "pool2"]
+    for name, values in maps.items():
+        layer = model.get_layer(name if name.startswith("pool") else f"{name}_relu")
+        expected = keras.Model(model.inputs, layer.output).predict_on_batch(images)
+        assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
+        assert values.dtype == np.float32
+
+
+def test_network_without_convolutions_has_no_maps() -> None:
+    model = build((12, 14, 1), conv_blocks=[])
+    assert insight.layer_outputs(model, random_images((12, 14, 1))) == {}
+
+
+def test_scores_are_what_softmax_makes_probabilities_of() -> None:
+    model, images = build((16, 16, 3), batch_norm=True), random_images((16, 16, 3), 260)
+    scores = insight.scores(model, images)
+    assert_allclose(keras.ops.softmax(scores), model.predict_on_batch(images), 1e-4, 1e-6)
+
+
+@shapes
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_attributions_add_up_to_the_difference_in_the_score(shape: Shape, batch_norm: bool) -> None:
+    model = build(shape, [[8, 8], [16]], [32], batch_norm)
+    images, classes = random_images(shape, 4), [3, 0, 1, 3]
+    black = np.zeros((1, *shape), np.uint8)
+    gained = insight.scores(model, images) - insight.scores(model, black)
+    expected = gained[range(4), classes]
+
+    attributions = insight.integrated_gradients(model, images, classes, steps=256)
+
+    assert attributions.shape == images.shape
+    assert attributions.dtype == np.float32
+    assert np.ptp(expected) > 0.1
+    assert_allclose(attributions.sum(axis=(1, 2, 3)), expected, atol=0.01 * abs(expected).max())
+
+
+@shapes
+def test_attributions_of_a_linear_network_are_weight_times_pixel(shape: Shape) -> None:
+    model, images = build(shape, conv_blocks=[], dense_units=[]), random_images(shape)
+    kernel, _ = model.get_layer("probabilities").get_weights()
+
+    attributions = insight.integrated_gradients(model, images, [2, 2, 0], steps=1)
+
+    expected = images / 255 * kernel[:, [2, 2, 0]].T.reshape(images.shape)
+    assert_allclose(attributions, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_repeated_calls_build_no_new_graph() -> None:
+    model, images = build((12, 14, 1)), random_images((12, 14, 1))
+
+    for count in (1, 2, 3):
+        insight.scores(model, images[:count])
+        insight.integrated_gradients(model, images[:count], range(count))
+
+    functions: list[Any] = [insight._forward(model)[1], insight._attribution(model, insight.STEPS)]
+    assert [function.experimental_get_tracing_count() for function in functions] == [1, 1]
+
+
+def test_no_images_have_no_attributions() -> None:
+    images = random_images((16, 16, 3), 0)
+    assert_array_equal(insight.integrated_gradients(build((16, 16, 3)), images, []), images)
