@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 ByteArray = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.integer]
 LabelArray = npt.NDArray[np.uint8 | np.uint16]
 
 

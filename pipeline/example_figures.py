@@ -8,10 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline import mosaic, selection
-from pipeline.arrays import ByteArray
+from pipeline.arrays import ByteArray, FloatArray, IntArray
 from pipeline.canvas import LINE, SIDE, Canvas
 from pipeline.figure_style import GREY, VERMILLION, styled
-from pipeline.observations import FloatArray, IntArray
 from pipeline.picture_parts import grey_colours, shorten
 
 MAX_CLASSES = 20

@@ -6,10 +6,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays import ByteArray
+from pipeline.arrays import ByteArray, FloatArray
 from pipeline.runtime import EVALUATION_BATCH_SIZE, keras, tf
 
-FloatArray = npt.NDArray[np.float32]
 STEPS = 32  # with the lesson's network, attributions then add up to within 0.1%
 
 

@@ -4,16 +4,13 @@ A picture is (height, width, 3), uint8; a stack of them is (N, height, width, 3)
 """
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from PIL import Image
 
-from pipeline.arrays import ByteArray
+from pipeline.arrays import ByteArray, FloatArray
 from pipeline.figure_style import BLUE, PALE, VERMILLION
 
 COLUMNS = 16  # most numbers of filters are a multiple of it
-
-FloatArray = npt.NDArray[np.float32]
 
 _diverging = LinearSegmentedColormap.from_list("diverging", [BLUE, "white", VERMILLION])
 _DIVERGING = np.rint(_diverging(np.arange(256))[:, :3] * 255).astype(np.uint8)

@@ -5,10 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline import mosaic
-from pipeline.arrays import ByteArray
+from pipeline.arrays import ByteArray, FloatArray
 from pipeline.canvas import LINE, ROOM, SIDE, Canvas
 from pipeline.figure_style import GREY, format_probability, styled
-from pipeline.observations import FloatArray
 from pipeline.picture_parts import shorten
 
 MAX_FILTERS, MAX_MAPS = 128, 256

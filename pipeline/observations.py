@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline import files
-from pipeline.arrays import ByteArray
+from pipeline.arrays import ByteArray, FloatArray, IntArray
 from pipeline.errors import DataError
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.integer]
 MAPS = "maps/"
 
 

@@ -3,18 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from pipeline.arrays import FloatArray, IntArray
 from pipeline.errors import DataError
 from pipeline.paths import PARAMS
 
 CONFIDENT_ERRORS = 24
 FOLLOWED = 20  # of the first of each class: data may have hundreds of classes
 EXAMPLES = 4
-
-IntArray = npt.NDArray[np.integer]
-FloatArray = npt.NDArray[np.float32]
 
 
 def confident_errors(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from nicegui import run, ui
 from scipy.special import softmax
 
 from pipeline import insight
-from pipeline.arrays import ByteArray
+from pipeline.arrays import ByteArray, FloatArray
 from pipeline.explore import drawing, pictures
 from pipeline.explore.chooser import Chooser
 from pipeline.explore.material import Material
@@ -16,7 +16,6 @@ from pipeline.explore.pad import Pad
 from pipeline.explore.results import Results
 from pipeline.explore.stack import Stack
 from pipeline.figure_style import BLUE
-from pipeline.insight import FloatArray
 from pipeline.runtime import keras
 
 STYLE = Path(__file__).with_name("page.css")

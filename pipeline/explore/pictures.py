@@ -9,9 +9,8 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from pipeline.arrays import ByteArray
+from pipeline.arrays import ByteArray, FloatArray
 from pipeline.figure_style import SKY, VERMILLION
-from pipeline.insight import FloatArray
 
 BACKGROUND = "#10151c"  # between maps, and behind them
 GAP = 255  # its place in the palette

@@ -4,9 +4,9 @@ import numpy as np
 from nicegui import ui
 from PIL import Image
 
+from pipeline.arrays import FloatArray
 from pipeline.explore import pictures
 from pipeline.figure_style import SKY, VERMILLION
-from pipeline.insight import FloatArray
 
 BARS = 10
 NOTHING = "Draw something, or pick a test image."
