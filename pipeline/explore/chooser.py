@@ -61,7 +61,7 @@ def find(material: Material, label: int, only_errors: bool) -> npt.NDArray[np.in
     """Return the numbers of the test images of a class (or ANY), sorted."""
     wanted = np.full(len(material.test.labels), label == ANY) | (material.test.labels == label)
     if only_errors:
-        wanted &= np.isin(np.arange(len(wanted)), material.errors["image"])
+        wanted &= np.isin(np.arange(len(wanted)), material.errors)
     return np.flatnonzero(wanted)
 
 

@@ -1,20 +1,21 @@
 """What the page works with: the models, the test images, and the names of the classes."""
 
-import io
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
+import numpy as np
+import numpy.typing as npt
 
 from pipeline import files, network, splits
 from pipeline.arrays import Split
+from pipeline.classes import read_classes
 from pipeline.errors import DataError, PipelineError
-from pipeline.paths import ERRORS, MODEL, PREPARED
+from pipeline.paths import ERRORS, MODEL
+from pipeline.predictions import parse_predictions
 from pipeline.runtime import keras
 from pipeline.tracking import registry, store
 
-CLASSES = PREPARED / "classes.txt"
 CURRENT = "Current model"
 
 
@@ -23,47 +24,46 @@ class Material(NamedTuple):
 
     Attributes:
         models: by what they are called on the page; the current one comes first.
-        no_champion: why the champion is not among them, or "".
-        test: images (N, height, width, channels) and labels.
-        errors: one row for each test image that the current model gets wrong, as in
-            `metrics/errors.csv`.
-        classes: their names.
+        no_champion: why the champion is not among them, or nothing.
+        test: images (N, height, width, channels) and labels (N,).
+        errors: numbers of the test images that the current model gets wrong, counted from 0.
+        classes: their names, by label.
     """
 
     models: dict[str, keras.Model]
     no_champion: str
     test: Split
-    errors: pd.DataFrame
+    errors: npt.NDArray[np.int64]
     classes: list[str]
 
 
 def load(dataset: str) -> Material:
-    """Load all of it.
+    """Load all of it; without a champion, the page does with the current model.
+
+    Args:
+        dataset: whose champion it is.
 
     Raises:
-        DataError: a file is missing or damaged, or the files are not of one state.
+        DataError: a file is missing or damaged, or the model is not for this data.
     """
-    model, test = network.read_model(MODEL), splits.read_split("test")
-    shape, found = test.images.shape[1:], model.input_shape[1:]
-    if shape != found:
-        raise DataError(
-            f"{MODEL}: takes images of shape {found}, but the test images are of shape {shape}; "
-            "`dvc repro` trains one that fits"
-        )
+    model, test, classes = network.read_model(MODEL), splits.read_split("test"), read_classes()
+    if not fits(model, test, classes):
+        raise DataError(f"{MODEL}: is not for the prepared data; `dvc repro` trains one that is")
+    errors = files.read_text(ERRORS, parse_predictions)["image"].to_numpy()
     models, no_champion = {CURRENT: model}, ""
     try:
         caption, champion = load_champion(dataset)
-        if champion.input_shape != model.input_shape:
-            raise PipelineError(f"{caption} takes images of another shape.")
-        models[caption] = champion
-    except PipelineError as error:  # the page can do without
+        if fits(champion, test, classes):
+            models[caption] = champion
+        else:
+            no_champion = f"{caption} is for images of another size, or for other classes."
+    except PipelineError as error:
         no_champion = str(error)
-    errors = files.read_text(ERRORS, lambda text: pd.read_csv(io.StringIO(text)))
-    return Material(models, no_champion, test, errors, class_names(model.output_shape[-1]))
+    return Material(models, no_champion, test, errors, classes)
 
 
 def load_champion(dataset: str) -> tuple[str, keras.Model]:
-    """Return the champion of a data set, after what it is called on the page.
+    """Return what the champion of a data set is called on the page, and its model.
 
     Raises:
         PipelineError: there is none, or the store fails.
@@ -72,22 +72,12 @@ def load_champion(dataset: str) -> tuple[str, keras.Model]:
         client, _ = store.open_store()
         version = registry.find_champion(client, dataset)
         if not version:
-            raise PipelineError("There is no champion yet: `make promote` makes one.")
-        path = registry.download_model(version, Path(folder))
-        return f"Champion (version {version.version})", network.read_model(path)
+            raise PipelineError("There is no champion yet: `make promote` makes this model one.")
+        model = network.read_model(registry.download_model(version, Path(folder)))
+        return f"Champion (version {version.version})", model
 
 
-def class_names(count: int) -> list[str]:
-    """Return the names of the classes, which are numbers where nobody has named them.
-
-    Raises:
-        DataError: the file that names them is not for so many.
-    """
-    if not CLASSES.exists():
-        return [str(number) for number in range(count)]
-    names = files.read_text(CLASSES, str.splitlines)
-    if len(names) != count:
-        raise DataError(
-            f"{CLASSES}: names {len(names)} classes, {MODEL} knows {count}; {files.REMEDY}"
-        )
-    return names
+def fits(model: keras.Model, test: Split, classes: list[str]) -> bool:
+    """Tell whether a model takes such images and knows so many classes."""
+    sizes = model.input_shape[1:], model.output_shape[-1]
+    return bool(sizes == (test.images.shape[1:], len(classes)))

@@ -21,9 +21,10 @@ class Pad:
 
         Args:
             shape: height and width of the images to draw, in pixels.
-            on_draw: is called after each change of the strokes that a visitor makes.
+            on_draw: is called after each point that a visitor draws, and at the end of a stroke.
         """
         self.strokes: list[list[tuple[float, float]]] = []
+        self.pen_down = False
         self._shape = shape
         self._size = FINENESS * shape[0], FINENESS * shape[1]
         self._pen = drawing.PEN * min(self._size)
@@ -32,7 +33,7 @@ class Pad:
         self._surface = ui.interactive_image(
             self._black,
             content=HINT,
-            events=["pointerdown", "pointerenter", "pointermove"],
+            events=["pointerdown", "pointerenter", "pointermove", "pointerup", "pointerleave"],
             on_mouse=self._draw,
             sanitize=False,  # all of it is made here
         )
@@ -46,23 +47,30 @@ class Pad:
     def show(self, image: ByteArray | None) -> None:
         """Wipe off the strokes, and show an image (height, width, channels), or nothing."""
         self.strokes.clear()
+        self.pen_down = False
         picture = None if image is None else pictures.to_picture(image, FINENESS)
         self._surface.set_source(pictures.url(picture) if picture else self._black)
         self._surface.set_content("" if picture else HINT)
 
     async def _draw(self, event: MouseEventArguments) -> None:
-        if not event.buttons & 1:
+        pressed = bool(event.buttons & 1) and event.type != "pointerleave"
+        if not pressed and not self.pen_down:
             return
+        if pressed:
+            self._add((event.image_x, event.image_y))
+        self.pen_down = pressed
+        await self._on_draw()
+
+    def _add(self, point: tuple[float, float]) -> None:
         if not self.strokes:
             self._surface.set_source(self._black)
-        if event.type != "pointermove" or not self.strokes:  # or is back from outside
+        if not self.pen_down:
             self.strokes.append([])
-        self.strokes[-1].append((event.image_x, event.image_y))
+        self.strokes[-1].append(point)
         self._surface.set_content(
             f'<path d="{trace(self.strokes)}" fill="none" stroke="white" stroke-width="{self._pen}"'
             ' stroke-linecap="round" stroke-linejoin="round"/>'
         )
-        await self._on_draw()
 
 
 def trace(strokes: Sequence[drawing.Stroke]) -> str:

@@ -85,7 +85,7 @@ class Page:
                     self._truth = ui.label().classes("note")
                     ui.button("Clear", on_click=self._clear).props("outline")
                 self._chooser = Chooser(material, self._pick)
-            with ui.element("section"):
+            with ui.element("section").classes("results"):
                 ui.html(tag="h2", content="Its answer")
                 self._results = Results(material.classes)
             with ui.element("section").classes("wide"):
@@ -142,7 +142,7 @@ class Page:
             self._results.clear()
             return
         self._results.show(view.image, view.probabilities)
-        if self._stale:
+        if self._stale or self._pad.pen_down:  # it takes longer, and would keep the rest waiting
             return
         best = int(view.probabilities.argmax())
         attribution = await run.io_bound(explain, model, image, best)
