@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from mlflow.models import Model
 from PIL import Image
 
 from tests.conftest import Clone, make_clone, make_once
-from tests.mlflow_store import runs_of
+from tests.mlflow_store import model_folder, runs_of
 
 Images = npt.NDArray[np.uint8]
 COUNTS = {"train": 3, "test": 2}  # images of each class
@@ -108,6 +109,7 @@ def test_sizes_and_classes_follow_from_the_data(reproduce: Reproduce, dataset: s
 
     (run,) = runs_of(clone)
     assert sum(name.startswith("test_recall.") for name in run.data.metrics) == len(names)
+    assert Model.load(str(model_folder(clone, run))).metadata == {"classes": names}
 
 
 def test_report_calls_classes_by_their_names(reproduce: Reproduce, tmp_path: Path) -> None:
