@@ -58,7 +58,7 @@ class AugmentationParams(_Strict):
     Attributes:
         rotation: in degrees.
         shift: along each axis, as a fraction of the image's side.
-        zoom: as a fraction: 0.1 enlarges or shrinks by up to a tenth.
+        zoom: along each axis, as a fraction: 0.1 enlarges or shrinks by up to a tenth.
     """
 
     rotation: float = Field(ge=0, le=180)
