@@ -13,11 +13,11 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 ORIGIN := { pwd; $(PYTHON) -V; cat requirements.txt; }
 
 .DEFAULT_GOAL := help
-.PHONY: help repro seeds experiments report test lint lock bench ui publish promote serve explore
-.PHONY: venv venv-explore venv-dev
+.PHONY: help repro seeds fashion-mnist experiments report test lint lock bench ui publish promote
+.PHONY: serve explore venv venv-explore venv-dev
 
 help:  ## list the targets
-	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: venv  ## run what has changed: dvc repro
 	@$(IN_VENV) dvc repro
@@ -25,6 +25,9 @@ repro: venv  ## run what has changed: dvc repro
 
 seeds: venv  ## train with several seeds (SEEDS, default 5): how much the accuracy varies
 	@$(IN_VENV) python -m pipeline.seeds --seeds $(or $(SEEDS),5)
+
+fashion-mnist: venv  ## get Fashion-MNIST, from Debian's package if it is there, or from URL
+	@.venv/bin/python -m pipeline.fetch fashion-mnist $(if $(URL),--url $(URL))
 
 experiments: venv  ## run the lesson's experiments (docs/experiments.md), or those in NAMES
 	@$(IN_VENV) python -m pipeline.experiments $(NAMES)

@@ -28,20 +28,15 @@ class Canvas:
         """Add a picture, (height, width, 3), with its upper left corner there."""
         self.figure.figimage(picture, MARGIN + x, self._height - HEADING - y - len(picture))
 
-    def write(self, text: str, x: float, y: float, characters: int = 80, **style: object) -> None:
-        """Add a line of text of at most so many characters, with its upper left corner there.
+    def write(self, text: str, x: float, y: float, **style: object) -> None:
+        """Add a line of text with its upper left corner there.
 
-        Args:
-            text: what is too long ends in an ellipsis.
-            x: or, by alignment in `style`, the centre or right of the text.
-            y: likewise.
-            characters: at least 2.
-            style: of matplotlib's `Text`.
+        With another alignment in `style`, properties of matplotlib's `Text`, its centre or right
+        end is there.
         """
-        shown = text if len(text) <= characters else f"{text[: characters - 1].rstrip()}…"
         across, down = (MARGIN + x) / (ROOM + 2 * MARGIN), (HEADING + y) / self._height
         properties: dict[str, Any] = {"size": 10, "va": "top", **style}
-        self.figure.text(across, 1 - down, shown, properties)
+        self.figure.text(across, 1 - down, text, properties)
 
     def add_scale(self, low: str, high: str, x: int, y: int) -> None:
         """Add the scale of `mosaic.show_signed`, 16 dots high, with what its ends mean."""

@@ -53,8 +53,7 @@ def confusion_matrix(predictions: pd.DataFrame, names: Sequence[str]) -> Figure:
     if len(names) > MOST_CLASSES:
         shown = _find_worst(table)
         table = table[np.ix_(shown, shown)]
-        subtitle = f"The {len(shown)} of {len(names)} classes with most errors, in all {wrong:,} of"
-        subtitle += f" {len(predictions):,} test images"
+        subtitle += f"; the {len(shown)} of {len(names)} classes with most errors"
 
     captions, size = [shorten(names[label]) for label in shown], min(11, 130 / len(shown))
     width = text_width(captions, size)

@@ -1,6 +1,7 @@
 """Pictures of what a network makes of test images: functions that return a `Figure`."""
 
 from collections.abc import Sequence
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,11 @@ from pipeline.arrays import ByteArray
 from pipeline.canvas import LINE, SIDE, Canvas
 from pipeline.figure_style import GREY, VERMILLION, styled
 from pipeline.observations import FloatArray, IntArray
-from pipeline.picture_parts import shorten
+from pipeline.picture_parts import grey_colours, shorten
 
 MAX_CLASSES = 20
+STEP = SIDE + 10  # dots from one image to the next
+CAPTION = 8  # characters that are about as wide as an image
 
 
 @styled
@@ -37,18 +40,19 @@ def attributions(predictions: pd.DataFrame, images: ByteArray, values: FloatArra
     height = -(-len(errors) // 3) * row_height
     subtitle = "Each image, what speaks for the class predicted, and what for the true one"
     canvas = Canvas(height + LINE, title, subtitle)
+    drawn = images[errors["image"].to_numpy()]
+    shown = mosaic.show_images(drawn, grey_colours(drawn))
     captions = (errors[column] for column in ("image", "predicted", "label"))
     for place, (image, predicted, label) in enumerate(zip(*captions, strict=True)):
         signed = values[place].sum(axis=-1)
         limit = float(np.quantile(np.abs(signed), 0.99))
-        pictures = [*mosaic.show_images(images[[image]]), *mosaic.show_signed(signed, limit)]
-        texts = f"#{image}", f"for {shorten(predicted)}", f"for {shorten(label)}"
+        pictures = shown[place], *mosaic.show_signed(signed, limit)
+        texts = f"#{image}", shorten(predicted, CAPTION), shorten(label, CAPTION)
         y, x = place // 3 * row_height, place % 3 * 310
         for picture, text in zip(pictures, texts, strict=True):
             canvas.paste(mosaic.fit(picture, SIDE), x, y)
-            size = 10 if len(text) <= 8 else 7
-            canvas.write(text, x + SIDE / 2, y + SIDE + 2, ha="center", size=size)
-            x += SIDE + 10
+            canvas.write(text, x + SIDE / 2, y + SIDE + 2, ha="center")
+            x += STEP
     canvas.add_scale("against", "for", 320, height)
     return canvas.figure
 
@@ -73,22 +77,23 @@ def typical_and_unsure(
     canvas = Canvas(
         2 * LINE + 12 + len(shown) * row_height, "Most typical and least sure", subtitle
     )
-    starts = 100, 100 + selection.EXAMPLES * (SIDE + 12) + 28
+    starts = 118, 118 + selection.EXAMPLES * STEP + 22
     canvas.write("Most typical", starts[0], 0, size=11)
     canvas.write("Least sure, and the rival class", starts[1], 0, size=11)
     canvas.write("bold: the rival has won", starts[1], LINE, color=GREY)
-    for label, name in enumerate(shown):
-        y = 2 * LINE + 12 + label * row_height
-        canvas.write(name, 0, y + SIDE / 2, 8, va="center", weight="bold", size=11)
-        groups = selection.typical_and_unsure(margins, labels, label)
-        for start, numbers, is_unsure in zip(starts, groups, (False, True), strict=True):
-            for column, number in enumerate(numbers):
-                x = start + column * (SIDE + 12)
-                canvas.paste(mosaic.fit(mosaic.show_images(images[[number]])[0], SIDE), x, y)
-                centre, below = x + SIDE / 2, y + SIDE + 2
-                canvas.write(f"#{number}", centre, below, ha="center", color=GREY)
-                if is_unsure:
-                    rival, won = names[rivals[number]], margins[number] < 0
-                    style = {"weight": "bold", "color": VERMILLION} if won else {}
-                    canvas.write(rival, centre, below + LINE, 8, ha="center", **style)
+    chosen = [selection.typical_and_unsure(margins, labels, k) for k in range(len(shown))]
+    colours = grey_colours(images[np.concatenate([both for pair in chosen for both in pair])])
+    for row, (name, (typical, unsure)) in enumerate(zip(shown, chosen, strict=True)):
+        y = 2 * LINE + 12 + row * row_height
+        middle = y + SIDE / 2
+        canvas.write(shorten(name, CAPTION), 0, middle, va="center", weight="bold", size=11)
+        for start, numbers in zip(starts, (typical, unsure), strict=True):
+            pictures = mosaic.show_images(images[numbers], colours)
+            for x, picture, number in zip(count(start, STEP), pictures, numbers, strict=False):
+                canvas.paste(mosaic.fit(picture, SIDE), x, y)
+                canvas.write(f"#{number}", x + SIDE / 2, y + SIDE + 2, ha="center", color=GREY)
+        for x, number in zip(count(starts[1], STEP), unsure, strict=False):
+            rival, won = shorten(names[rivals[number]], CAPTION), margins[number] < 0
+            style = {"weight": "bold", "color": VERMILLION} if won else {}
+            canvas.write(rival, x + SIDE / 2, y + SIDE + 2 + LINE, ha="center", **style)
     return canvas.figure

@@ -49,16 +49,20 @@ styled = matplotlib.rc_context(_settings)
 
 
 @styled
-def to_png(figure: Figure) -> bytes:
+def to_png(figure: Figure, all_colours: bool = False) -> bytes:
     """Render a figure as a PNG file, in the same bytes on every run.
 
-    256 colours look the same as all and halve what every change of a figure adds to Git.
+    256 colours look the same as all and halve what every change of a figure adds to Git; but not
+    where colour images are shown.
     """
     raw = io.BytesIO()
     figure.savefig(raw, format="rgba", backend="agg")
     picture = Image.frombytes("RGBA", figure.canvas.get_width_height(), raw.getvalue())
+    picture = picture.convert("RGB")
+    if not all_colours:
+        picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE)
     png = io.BytesIO()
-    picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(png, "png")
+    picture.save(png, "png")
     return png.getvalue()
 
 

@@ -16,6 +16,12 @@ def resolve(revision: str) -> str:
     return git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
 
 
+def unknown(path: Path) -> list[Path]:
+    """Return what is at a path and not in Git, ignored or not: files, and folders as a whole."""
+    listed = _run("ls-files", "--others", "--directory", "-z", "--", str(path))
+    return [Path(name) for name in listed.decode(errors="surrogateescape").split("\0") if name]
+
+
 def extract(commit: str, folder: Path, *paths: str) -> None:
     """Write those of the files in `paths` that a commit has into a folder, byte for byte.
 

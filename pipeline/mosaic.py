@@ -20,9 +20,18 @@ _DIVERGING = np.rint(_diverging(np.arange(256))[:, :3] * 255).astype(np.uint8)
 _PALE = np.rint(np.array(to_rgb(PALE)) * 255).astype(np.uint8)
 
 
-def show_images(images: ByteArray) -> ByteArray:
-    """Return images (N, height, width, channels) as a stack, grey ones as ink on white paper."""
-    return images if images.shape[-1] == 3 else (255 - images).repeat(3, axis=-1)
+def show_images(images: ByteArray, colours: str) -> ByteArray:
+    """Return images as a stack of pictures.
+
+    Args:
+        images: (N, height, width, channels).
+        colours: of grey ones, `gray_r` (black for 255) or `gray` (white for 255), as
+            `picture_parts.grey_colours` has them.
+    """
+    if images.shape[-1] == 3:
+        return images
+    levels: ByteArray = 255 - images if colours == "gray_r" else images
+    return levels.repeat(3, axis=-1)
 
 
 def to_levels(values: FloatArray, limit: float) -> ByteArray:
@@ -44,13 +53,22 @@ def show_signed(values: FloatArray, limit: float) -> ByteArray:
 
 
 def fit(picture: ByteArray, side: int) -> ByteArray:
-    """Return a picture as large as its pixels allow in a square of `side` dots, or shrunk to it."""
+    """Return a picture in the middle of a white square, as large as whole pixels allow.
+
+    Where it has more pixels than the square has dots, each dot is the mean of some.
+    """
     zoom = side // max(picture.shape[:2])
     if zoom:
-        return picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
-    smaller = Image.fromarray(picture)
-    smaller.thumbnail((side, side), Image.Resampling.BOX)
-    return np.array(smaller)
+        fitted = picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    else:
+        image = Image.fromarray(picture)
+        image.thumbnail((side, side), Image.Resampling.BOX)
+        fitted = np.array(image)
+    height, width, _ = fitted.shape
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.full((side, side, 3), 255, np.uint8)
+    square[top : top + height, left : left + width] = fitted
+    return square
 
 
 def tile(pictures: ByteArray, room: int, gap: int) -> ByteArray:
@@ -68,8 +86,8 @@ def tile(pictures: ByteArray, room: int, gap: int) -> ByteArray:
     room -= gap
     zoom = max(1, (room // COLUMNS - gap) // width, min(2, (room // 8 - gap) // width))
     step_y, step_x = height * zoom + gap, width * zoom + gap
-    columns = max(1, min(COLUMNS, count, room // step_x))
-    rows = -(-count // columns)
+    rows = -(-count // max(1, min(COLUMNS, room // step_x)))
+    columns = -(-count // rows)  # lines of about the same length
     cells = np.full((rows * columns, step_y, step_x, 3), _PALE, np.uint8)
     cells[:count, gap:, gap:] = pictures.repeat(zoom, axis=1).repeat(zoom, axis=2)
     canvas = np.full((rows * step_y + gap, columns * step_x + gap, 3), _PALE, np.uint8)

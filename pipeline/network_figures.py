@@ -1,26 +1,28 @@
 """Pictures of what a network computes: functions of values that return a `Figure`."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline import mosaic
 from pipeline.arrays import ByteArray
 from pipeline.canvas import LINE, ROOM, SIDE, Canvas
-from pipeline.figure_style import GREY, styled
+from pipeline.figure_style import GREY, format_probability, styled
 from pipeline.observations import FloatArray
+from pipeline.picture_parts import shorten
 
-MAX_TILES = 256
+MAX_FILTERS, MAX_MAPS = 128, 256
 
 
 @styled
 def filters(kernel: FloatArray) -> Figure:
-    """Draw the weights of the first layer, of at most 256 filters.
+    """Draw the weights of the first layer, of at most 128 filters.
 
     Args:
         kernel: (height, width, channels, filters). Three channels are shown as one colour.
     """
     height, width, channels, count = kernel.shape
-    shown = kernel[..., :MAX_TILES].transpose(3, 0, 1, 2)
+    shown = kernel[..., :MAX_FILTERS].transpose(3, 0, 1, 2)
     limit = float(np.abs(shown).max())
     coloured = channels == 3
     pictures = (
@@ -30,7 +32,7 @@ def filters(kernel: FloatArray) -> Figure:
     )
     tiles = mosaic.tile(pictures, ROOM, gap=8)
     channel_words = f", {channels} channels" if channels > 1 else ""
-    subtitle = f"{_shown_of(count)} filters of {height}x{width} weights{channel_words}"
+    subtitle = f"{_shown_of(count, MAX_FILTERS)} filters of {height}x{width} weights{channel_words}"
     canvas = Canvas(len(tiles) + 2 * LINE, "Filters of the first layer", subtitle)
     canvas.paste(tiles, 0, 0)
     low, high, below = f"{-limit:.2f}", f"{limit:.2f}", len(tiles) + LINE
@@ -44,22 +46,27 @@ def filters(kernel: FloatArray) -> Figure:
 
 @styled
 def activation_maps(
-    number: int, image: ByteArray, outcome: str, maps: dict[str, ByteArray]
+    image: ByteArray, prediction: pd.Series, maps: dict[str, ByteArray], colours: str
 ) -> Figure:
     """Draw an image and what each convolution, after its ReLU, and each pooling makes of it.
 
     Args:
-        number: of the image.
         image: (height, width, channels).
-        outcome: what the network took it for.
+        prediction: image (its number), label, predicted, and probability (of the predicted class).
         maps: (h, w, filters) for each layer by its name, in the order of the network: 0 to 255.
             At most 256 maps of a layer are drawn.
+        colours: of grey images, as `picture_parts.grey_colours` has them.
     """
-    pictures = {name: _tile_maps(values[..., :MAX_TILES]) for name, values in maps.items()}
+    pictures = {name: _tile_maps(values[..., :MAX_MAPS]) for name, values in maps.items()}
     height = SIDE + sum(2 * LINE + len(picture) for picture in pictures.values())
-    title = f"Test image {number:,} on its way through the network"
-    canvas = Canvas(height, title, outcome)
-    canvas.paste(mosaic.fit(mosaic.show_images(image[None])[0], SIDE), 0, 0)
+    label, predicted = shorten(prediction["label"]), shorten(prediction["predicted"])
+    probability = format_probability(prediction["probability"])
+    canvas = Canvas(
+        height,
+        f"Test image {prediction['image']:,} on its way through the network",
+        f"True class {label}, predicted {predicted}, probability {probability}",
+    )
+    canvas.paste(mosaic.fit(mosaic.show_images(image[None], colours)[0], SIDE), 0, 0)
     remark = "Of each layer, 0 is white, and the largest value black."
     if not maps:
         remark = "The network has no convolutions, so there are no maps."
@@ -67,15 +74,19 @@ def activation_maps(
     y = SIDE + LINE
     for name, picture in pictures.items():
         rows, columns, count = maps[name].shape
-        canvas.write(f"{name}: {_shown_of(count)} maps of {rows}x{columns}", 0, y, va="center")
+        canvas.write(
+            f"{name}: {_shown_of(count, MAX_MAPS)} maps of {rows}x{columns}", 0, y, va="center"
+        )
         canvas.paste(picture, 0, y + LINE // 2 + 4)
         y += len(picture) + 2 * LINE
     return canvas.figure
 
 
 def _tile_maps(maps: ByteArray) -> ByteArray:
-    return mosaic.tile(mosaic.show_images(maps.transpose(2, 0, 1)[..., None]), ROOM, gap=2)
+    return mosaic.tile(
+        mosaic.show_images(maps.transpose(2, 0, 1)[..., None], "gray_r"), ROOM, gap=2
+    )
 
 
-def _shown_of(count: int) -> str:
-    return f"{count:,}" if count <= MAX_TILES else f"{MAX_TILES} of {count:,}"
+def _shown_of(count: int, most: int) -> str:
+    return f"{count:,}" if count <= most else f"{most} of {count:,}"

@@ -13,13 +13,14 @@ NAME_LENGTH = 12
 CHARACTER = 0.62  # mean width in ems of what names are made of, in matplotlib's own font
 
 
-def shorten(name: str) -> str:
-    """Return a class's name with at most 12 characters; what the font lacks is shown as `?`."""
+def shorten(name: str, length: int = NAME_LENGTH) -> str:
+    """Return a class's name with at most so many characters; `?` is what the font lacks."""
     font = get_font(findfont(FontProperties(family="DejaVu Sans")))
     known = "".join(c if font.get_char_index(ord(c)) else "?" for c in name)
-    if len(known) <= NAME_LENGTH:
+    if len(known) <= length:
         return known
-    return f"{known[:7]}…{known[-4:]}"
+    end = length // 3
+    return f"{known[: length - 1 - end]}…{known[-end:]}"
 
 
 def text_width(names: Iterable[str], size: float) -> float:

@@ -31,6 +31,7 @@ from pipeline.paths import (
     PREDICTIONS,
     STATE_ID,
 )
+from pipeline.picture_parts import grey_colours
 from pipeline.predictions import parse_predictions
 
 
@@ -52,14 +53,12 @@ def draw_network(
             margins, rivals, test.labels, test.images, names
         ),
     }
+    followed = test.images[observations.followed]
+    colours = grey_colours(followed)
     for place, number in enumerate(observations.followed):
-        row = predictions.iloc[number]
-        probability = figure_style.format_probability(row["probability"])
+        maps = {name: maps[place] for name, maps in observations.maps.items()}
         drawn[f"maps/image_{number:05}"] = network_figures.activation_maps(
-            number,
-            test.images[number],
-            f"True class {row['label']}, predicted {row['predicted']}, probability {probability}",
-            {name: maps[place] for name, maps in observations.maps.items()},
+            followed[place], predictions.iloc[number], maps, colours
         )
     return drawn
 
@@ -70,6 +69,7 @@ def main() -> None:
     history = files.read_text(HISTORY, _table)
     predictions = files.read_text(PREDICTIONS, parse_predictions)
     evaluation = files.read_text(EVALUATION, json.loads)
+    observations = read_observations(OBSERVATIONS)
     test, names = splits.read_split("test"), read_classes()
     level = params.evaluate.confidence
     bins = calibration.bin_by_confidence(predictions, level)
@@ -83,9 +83,9 @@ def main() -> None:
     }
     for name, figure in drawn.items():
         files.write_bytes(FIGURES / f"{name}.png", figure_style.to_png(figure))
-    observed = draw_network(read_observations(OBSERVATIONS), predictions, test, names)
+    observed = draw_network(observations, predictions, test, names)
     pictures = {
-        NETWORK_PICTURES / f"{name}.png": figure_style.to_png(figure)
+        NETWORK_PICTURES / f"{name}.png": figure_style.to_png(figure, all_colours=True)
         for name, figure in observed.items()
     }
     for path in set(NETWORK_PICTURES.rglob("*.png")) - set(pictures):

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pipeline import files, stage
 from pipeline.errors import PipelineError
 from pipeline.experiments.dvc_run import end_with_terminal, remove_experiment, run_experiment
+from pipeline.git import unknown
 from pipeline.params import Params, load_params
-from pipeline.paths import SEEDS
+from pipeline.paths import RAW, SEEDS
 from pipeline.review.recipe import (
     SEED,
     experiment_name,
@@ -84,7 +85,9 @@ def _train(
             yield run, "cached"
             continue
         # A store that has not answered is not tried again.
-        run_experiment(name, {SEED: seed}, {} if tracked else {"PIPELINE_MLFLOW": "off"})
+        env = {} if tracked else {"PIPELINE_MLFLOW": "off"}
+        data = RAW / str(present.params["prepare.dataset"])
+        run_experiment(name, {SEED: seed}, env, unknown(data))
         run = find_run(recipe, seed)
         if not run:
             remove_experiment(name)

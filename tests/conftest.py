@@ -102,9 +102,10 @@ class Clone:
     def read(
         self, folders: tuple[str, ...] = ("data/prepared", "models", "metrics")
     ) -> dict[str, bytes]:
-        """Return the content of every file in `folders`, and of dvc.lock and data/state.txt."""
+        """Return the content of every file in `folders`, of dvc.lock and of the files in data."""
         paths = [p for folder in folders for p in (self.path / folder).rglob("*") if p.is_file()]
-        paths += [self.path / "dvc.lock", self.path / "data/state.txt"]
+        paths += [self.path / "dvc.lock"]
+        paths += [self.path / "data" / name for name in ("observations.npz", "state.txt")]
         return {p.relative_to(self.path).as_posix(): p.read_bytes() for p in sorted(paths)}
 
     def commit(self, message: str) -> None:

@@ -20,5 +20,6 @@ def test_all_checks_run_until_one_fails(
         runner.add_tool(tool, NOTE)
     runner.add_tool("make", f'{NOTE}[ "$1" != "$FAILING" ] && [ "$CI" = true ]\n')
     result = runner.run(CHECK, {}, LOG=str(tmp_path / "log"), FAILING=failing, CI="")
-    assert (tmp_path / "log").read_text().splitlines() == [f"make {target}" for target in done]
+    log = (tmp_path / "log").read_text().splitlines()
+    assert [line for line in log if "apt-get" not in line] == [f"make {target}" for target in done]
     assert (result.returncode == 0) == (not failing)

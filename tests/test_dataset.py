@@ -6,12 +6,15 @@ import math
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from pipeline.dataset import Dataset, find_idx, read_dataset, read_idx
+from pipeline.arrays import Split
+from pipeline.dataset import read_dataset
 from pipeline.errors import DataError
+from pipeline.idx import find_idx, read_idx
 
 MNIST = Path(__file__).parents[1] / "data" / "raw" / "mnist"
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -29,6 +32,21 @@ def images(count: int, size: tuple[int, int] = (28, 28)) -> bytes:
 
 def labels(*values: int) -> bytes:
     return idx((len(values),), bytes(values))
+
+
+class Whole(NamedTuple):
+    """All that a data set has."""
+
+    folder: Path
+    classes: list[str]
+    train: Split
+    test: Split
+
+
+def read_whole(folder: Path, image_size: list[int] | None = None) -> Whole:
+    dataset = read_dataset(folder, image_size)
+    train, test = (split.read(0, len(split)) for split in (dataset.train, dataset.test))
+    return Whole(dataset.folder, dataset.classes, train, test)
 
 
 @pytest.fixture
@@ -51,7 +69,7 @@ def fault(read: Callable[[], object], folder: Path) -> str:
 
 
 def test_reads_plain_and_gzipped_files(folder: Path) -> None:
-    dataset = read_dataset(folder)
+    dataset = read_whole(folder)
 
     assert dataset.folder == folder
     assert dataset.train.images.shape == (3, 28, 28, 1)
@@ -116,7 +134,7 @@ FILE_FAULTS = {
 def test_faulty_images_are_refused(folder: Path, content: bytes, message: str) -> None:
     (folder / IMAGES).write_bytes(content)
 
-    assert fault(lambda: read_dataset(folder), folder) == f"{IMAGES}: {message}"
+    assert fault(lambda: read_whole(folder), folder) == f"{IMAGES}: {message}"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +151,7 @@ def test_faulty_images_are_refused(folder: Path, content: bytes, message: str) -
 def test_other_item_types_are_named(folder: Path, item_type: int, name: str) -> None:
     (folder / IMAGES).write_bytes(idx((3, 28, 28), bytes(3 * 28 * 28), item_type))
 
-    message = fault(lambda: read_dataset(folder), folder)
+    message = fault(lambda: read_whole(folder), folder)
 
     assert message == f"{IMAGES}: item type is {name}, expected 0x08 (unsigned byte)"
 
@@ -141,7 +159,7 @@ def test_other_item_types_are_named(folder: Path, item_type: int, name: str) -> 
 def test_images_in_place_of_labels_are_refused(folder: Path) -> None:
     (folder / TEST_LABELS).write_bytes(images(2))
 
-    message = fault(lambda: read_dataset(folder), folder)
+    message = fault(lambda: read_whole(folder), folder)
 
     expected = "rank is 3, expected 1 (images have rank 3, labels rank 1)"
     assert message == f"{TEST_LABELS}: {expected}"
@@ -151,17 +169,17 @@ def test_images_in_place_of_labels_are_refused(folder: Path) -> None:
 def test_as_many_labels_as_images_are_required(folder: Path, values: tuple[int, ...]) -> None:
     (folder / TEST_LABELS).write_bytes(labels(*values))
 
-    message = fault(lambda: read_dataset(folder), folder)
+    message = fault(lambda: read_whole(folder), folder)
 
     assert message == f"{TEST_LABELS}: has {len(values)} labels for 2 images"
 
 
 def test_classes_without_names_are_called_by_their_labels(folder: Path) -> None:
-    assert read_dataset(folder).classes == [str(label) for label in range(10)]
+    assert read_whole(folder).classes == [str(label) for label in range(10)]
 
     (folder / TEST_LABELS).write_bytes(labels(0, 255))
 
-    assert read_dataset(folder).classes == [str(label) for label in range(256)]
+    assert read_whole(folder).classes == [str(label) for label in range(256)]
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
@@ -170,7 +188,7 @@ def test_classes_have_the_names_that_a_file_gives_them(folder: Path, ends: str, 
     names = ["T-shirt/top", "a, b", '"', "NA", "été", "日本", "$x$", "7", "A", "a"]
     (folder / "classes.txt").write_bytes((mark + ends.join(names) + ends).encode())
 
-    assert read_dataset(folder).classes == names
+    assert read_whole(folder).classes == names
 
 
 NAMES = [f"class {label}" for label in range(10)]
@@ -190,7 +208,7 @@ NAME_FAULTS = {
 def test_faulty_names_are_refused(folder: Path, names: list[str], message: str) -> None:
     (folder / "classes.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
 
-    found = fault(lambda: read_dataset(folder), folder)
+    found = fault(lambda: read_whole(folder), folder)
 
     assert found.startswith(f"classes.txt: {message}")
     assert "must have one name a line" in found
@@ -199,7 +217,7 @@ def test_faulty_names_are_refused(folder: Path, names: list[str], message: str) 
 def test_names_that_are_not_utf_8_are_refused(folder: Path) -> None:
     (folder / "classes.txt").write_bytes(b"caf\xe9\n" * 10)
 
-    message = fault(lambda: read_dataset(folder), folder)
+    message = fault(lambda: read_whole(folder), folder)
 
     assert message.endswith("must have one name a line, in UTF-8")
 
@@ -208,16 +226,26 @@ def test_images_of_any_size_are_read(folder: Path) -> None:
     (folder / IMAGES).write_bytes(images(3, size=(5, 7)))
     (folder / f"{TEST_IMAGES}.gz").write_bytes(gzip.compress(images(2, size=(5, 7))))
 
-    assert read_dataset(folder).train.images.shape == (3, 5, 7, 1)
+    assert read_whole(folder).train.images.shape == (3, 5, 7, 1)
 
 
 def test_images_of_another_size_than_those_for_training_are_refused(folder: Path) -> None:
     (folder / IMAGES).write_bytes(images(3, size=(5, 7)))
 
-    message = fault(lambda: read_dataset(folder), folder)
+    message = fault(lambda: read_whole(folder), folder)
 
-    expected = "training images are 5x7, grey, but test images are 28x28, grey"
+    expected = "training images are 5x7, grey, but test images are 28x28, grey; they must agree"
     assert message == f"{folder}: {expected}"
+
+
+def test_images_are_resized_if_that_is_asked_for(folder: Path) -> None:
+    (folder / f"{TEST_IMAGES}.gz").write_bytes(gzip.compress(images(2, size=(5, 7))))
+    (folder / IMAGES).write_bytes(idx((3, 28, 28), bytes([90]) * 3 * 28 * 28))
+
+    read = read_whole(folder, image_size=[14, 10])
+
+    assert (read.train.images.shape, read.test.images.shape) == ((3, 14, 10, 1), (2, 14, 10, 1))
+    assert (read.train.images == 90).all()
 
 
 def test_coloured_images_have_rank_4(folder: Path) -> None:
@@ -226,7 +254,7 @@ def test_coloured_images_have_rank_4(folder: Path) -> None:
         coloured = idx((count, 4, 5, 3), bytes(range(60)) * count)
         (folder / name.replace("idx3", "idx4").removesuffix(".gz")).write_bytes(coloured)
 
-    read = read_dataset(folder)
+    read = read_whole(folder)
 
     assert (read.train.images.shape, read.test.images.shape) == ((3, 4, 5, 3), (2, 4, 5, 3))
     assert read.test.images[1, 0, 1].tolist() == [3, 4, 5]
@@ -236,7 +264,7 @@ def test_other_channels_than_grey_and_colour_are_refused(folder: Path) -> None:
     name = IMAGES.replace("idx3", "idx4")
     (folder / name).write_bytes(idx((3, 4, 5, 2), bytes(120)))
 
-    message = fault(lambda: read_dataset(folder), folder)
+    message = fault(lambda: read_whole(folder), folder)
 
     assert message == f"{name}: its images have 2 channels, expected 1 (grey) or 3"
 
@@ -245,13 +273,13 @@ def test_other_channels_than_grey_and_colour_are_refused(folder: Path) -> None:
 def test_missing_file_is_named_with_both_spellings(folder: Path, name: str) -> None:
     (folder / name).unlink()
 
-    message = fault(lambda: read_dataset(folder), folder)
+    message = fault(lambda: read_whole(folder), folder)
 
     assert message == f"{name}: no such file, nor {name}.gz"
 
 
 def test_missing_folder_points_to_the_param(tmp_path: Path) -> None:
-    message = fault(lambda: read_dataset(tmp_path / "minst"), tmp_path)
+    message = fault(lambda: read_whole(tmp_path / "minst"), tmp_path)
 
     assert message == "minst: no such folder; is prepare.dataset right in params.yaml?"
 
@@ -324,11 +352,11 @@ def test_unreadable_file_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture(scope="module")
-def mnist() -> Dataset:
-    return read_dataset(MNIST)
+def mnist() -> Whole:
+    return read_whole(MNIST)
 
 
-def test_mnist_has_the_published_content(mnist: Dataset) -> None:
+def test_mnist_has_the_published_content(mnist: Whole) -> None:
     arrays = {
         "train images": (mnist.train.images, "6bbc9ace898e44ae57da46a324031adb"),
         "train labels": (mnist.train.labels, "a25bea736e30d166cdddb491f175f624"),
@@ -345,7 +373,7 @@ def test_mnist_has_the_published_content(mnist: Dataset) -> None:
     assert digests == {name: published for name, (_, published) in arrays.items()}
 
 
-def test_mnist_has_the_published_counts(mnist: Dataset) -> None:
+def test_mnist_has_the_published_counts(mnist: Whole) -> None:
     assert mnist.train.images.shape == (60000, 28, 28, 1)
     assert mnist.test.images.shape == (10000, 28, 28, 1)
     assert np.bincount(mnist.train.labels).tolist() == [
@@ -356,11 +384,11 @@ def test_mnist_has_the_published_counts(mnist: Dataset) -> None:
     ]
 
 
-def test_mnist_starts_with_the_known_labels(mnist: Dataset) -> None:
+def test_mnist_starts_with_the_known_labels(mnist: Whole) -> None:
     assert mnist.train.labels[0] == 5
     assert mnist.test.labels[0] == 7
 
 
-def test_arrays_are_views_of_the_bytes_read(mnist: Dataset) -> None:
+def test_arrays_are_views_of_the_bytes_read(mnist: Whole) -> None:
     assert not mnist.train.images.flags.owndata
     assert not mnist.train.images.flags.writeable

@@ -90,7 +90,10 @@ def test_model_is_a_declared_artifact(reproduced: Clone) -> None:
 
 def test_plots_show_curves_confusion_matrix_and_figures(experiment: Clone) -> None:
     plots = json.loads(experiment.run("dvc", "plots", "show", "--json").stdout)["data"]
-    assert set(plots) == PLOTS | FIGURES
+    drawn = (experiment.path / "metrics/network").rglob("*.png")
+    pictures = {path.relative_to(experiment.path).as_posix() for path in drawn}
+    assert set(plots) == PLOTS | FIGURES | pictures
+    assert len(pictures) == 13
     for name in PLOTS:
         assert plots[name][0]["content"]["data"]["values"]
 
@@ -110,7 +113,7 @@ def test_plots_page_is_drawn_by_a_browser_without_network(
         (page / "index.html").as_uri(),
     ).stdout
     assert dom.count('class="marks"') == len(PLOTS)
-    assert dom.count('<img src="static/') == len(FIGURES)
+    assert dom.count('<img src="static/') == len(FIGURES) + 13
 
 
 def test_nothing_reports_usage_or_looks_for_updates(reproduced: Clone) -> None:

@@ -32,8 +32,8 @@ MIDDLE = {
 LARGEST = {
     "prepare": "data/prepared/test_images.npy",
     "train": "models/model.keras",
-    "evaluate": "metrics/predictions.csv",
-    "plot": "metrics/figures/confident_errors.png",
+    "evaluate": "data/observations.npz",
+    "plot": "metrics/network/typical_and_unsure.png",
 }
 MADE = {*MIDDLE.values(), *LARGEST.values()}
 # Runs a command that can write no file above a size in bytes.
@@ -111,7 +111,8 @@ def in_place(clone: Clone, whole: dict[str, bytes]) -> dict[str, bytes]:
 def remove_outputs(clone: Clone, stage: str) -> None:
     """Remove the outputs of a stage, as DVC does before it runs it."""
     for output in YAML(typ="safe").load(clone.path / "dvc.lock")["stages"][stage]["outs"]:
-        (clone.path / output["path"]).unlink()
+        path = clone.path / output["path"]
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def run_refused(clone: Clone, stage: str) -> str:
@@ -203,6 +204,7 @@ def test_ctrl_c_while_a_stage_loads_shows_no_traceback(clone: Clone) -> None:
         ("evaluate", "models/model.keras", flip_a_bit),
         ("evaluate", "data/prepared/test_labels.npy", empty),
         *(("plot", "data/prepared/test_images.npy", damage) for damage in DAMAGES),
+        *(("plot", "data/observations.npz", damage) for damage in DAMAGES),
         # Their rows and digits cannot prove that no bit has changed.
         *(("plot", "metrics/history.csv", damage) for damage in (cut, overwrite, empty)),
         *(("plot", "metrics/predictions.csv", damage) for damage in (cut, overwrite, empty)),

@@ -14,6 +14,7 @@ TARGETS = [
     "help",
     "repro",
     "seeds",
+    "fashion-mnist",
     "experiments",
     "report",
     "test",

@@ -49,6 +49,8 @@ def test_run_has_the_test_metrics_and_facts(reproduced: Clone, only_run: Run) ->
     assert metrics["training_seconds"] > 0
     assert metrics["images_per_second"] > 0
     assert metrics["peak_memory_mb"] > 100
+    # Convolutions of 4 and 8 filters, pooling from 24x24 to 12x12, dense layers of 16 and 10.
+    assert metrics["network_weights"] == 40 + 37 * 8 + (12 * 12 * 8 + 1) * 16 + 17 * 10
 
 
 def test_run_has_figures_metrics_files_and_data_sets(reproduced: Clone, only_run: Run) -> None:
@@ -63,6 +65,15 @@ def test_run_has_figures_metrics_files_and_data_sets(reproduced: Clone, only_run
         for file in files:
             source = reproduced.path / ("metrics/figures" if folder == "figures" else "metrics")
             assert file.read_bytes() == (source / file.name).read_bytes()
+    pictures = reproduced.path / "metrics/network"
+    logged = {
+        file.relative_to(artifacts / "network"): file.read_bytes()
+        for file in (artifacts / "network").rglob("*.png")
+    }
+    assert logged == {
+        file.relative_to(pictures): file.read_bytes() for file in pictures.rglob("*.png")
+    }
+    assert len(logged) == 13
     assert only_run.inputs
     digests = {
         (used.dataset.name, used.tags[0].value): used.dataset.digest

@@ -1,5 +1,6 @@
 """A lost MLflow store is rebuilt from Git and DVC's cache."""
 
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,21 @@ def test_every_committed_state_has_its_run_again(
     again = [run.to_dictionary() for run in runs]
     clone.run(*PUBLISH_ALL)
     assert [run.to_dictionary() for run in runs_of(clone)] == again
+
+
+def test_run_goes_without_pictures_that_the_cache_has_lost(
+    committed: tuple[Clone, dict[str, dict[str, Any]]], tmp_path: Path
+) -> None:
+    clone = committed[0].copy_to(tmp_path / "repository")
+    lose_store(clone)
+    before = committed[1]["dropout=0.3"]
+    digest = before["artifacts"]["network/filters.png"]
+    digest = hashlib.md5(digest, usedforsecurity=False).hexdigest()
+    (clone.path / ".dvc/cache/files/md5" / digest[:2] / digest[2:]).unlink()
+    clone.run(*PUBLISH_ALL)
+    after = content_of(clone, run_named(clone, "dropout=0.3"))
+    kept = {k: v for k, v in before["artifacts"].items() if not k.startswith("network/")}
+    assert after == before | {"artifacts": kept}
 
 
 def test_missing_model_is_said_and_attached_later(

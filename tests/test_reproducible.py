@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from tests.conftest import Clone
 
 
@@ -76,10 +78,19 @@ def test_each_stage_writes_exactly_its_files(new_clone: Callable[[], Clone]) -> 
         f"metrics/figures/{name}.png"
         for name in ("accuracy", "confident_errors", "confusion_matrix", "loss", "reliability")
     }
+    labels = np.load(clone.path / "data/prepared/test_labels.npy").tolist()
+    followed = [f"maps/image_{labels.index(label):05}" for label in range(10)]
+    pictures = {
+        f"metrics/network/{name}.png"
+        for name in ("attributions", "filters", "typical_and_unsure", *followed)
+    }
     expected = (
         prepared
         | figures
+        | pictures
         | {
+            "data/observations.npz",
+            "data/prepared/classes.txt",
             "data/state.txt",
             "dvc.lock",
             "metrics/dataset.json",

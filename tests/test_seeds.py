@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import statistics
@@ -23,18 +24,13 @@ from pipeline.seeds import read_count
 from tests.conftest import Clone
 from tests.faulty_server import failing_server, hang
 from tests.mlflow_store import client_of, runs_of, state_of
+from tests.noted import run_noted
 from tests.test_rebuild import PUBLISH_ALL, content_of, lose_store
 
 SEEDS = ("python", "-m", "pipeline.seeds", "--seeds")
 TIMEOUT = 180  # seconds: generous, for machines under load
 CONFIDENCE = 0.9
 T_90_2 = 2.919986  # 95th percentile of Student's t with 2 degrees of freedom, from a printed table
-# Stands in for the Python of the stages: notes what they run, and lets one of them fail.
-STAND_IN = """#!/bin/sh
-echo "$@" >> "$LOG"
-case "$*" in "$FAIL") echo "the disk is on fire"; exit 3 ;; esac
-exec "$REAL" "$@"
-"""
 
 
 class Seeded:
@@ -125,16 +121,8 @@ def terminate(pid: int) -> None:
 
 def run_seeds(clone: Clone, count: int, fail: str = "", **env: str) -> tuple[str, list[str]]:
     """Return the output of a call, and which stages have run."""
-    folder = clone.path.parent / "stand-in"
-    folder.mkdir(exist_ok=True)
-    python, log = folder / "python", folder / "log"
-    python.write_text(STAND_IN)
-    python.chmod(0o755)
-    log.write_text("")
-    path = f"{folder}{os.pathsep}{clone.env['PATH']}"
-    env |= {"LOG": str(log), "REAL": sys.executable, "FAIL": fail, "PATH": path}
-    call = clone.run(sys.executable, *SEEDS[1:], str(count), check=not fail, **env)
-    stages = [line.removeprefix("-m ") for line in log.read_text().splitlines()]
+    call, stages = run_noted(clone, *SEEDS[1:], str(count), fail=fail, **env)
+    assert bool(call.returncode) == bool(fail), call.stdout
     return call.stdout, stages
 
 
@@ -377,7 +365,7 @@ def test_failing_stage_is_said_with_its_seed(clone_of_seeds: Clone) -> None:
     before = (clone_of_seeds.path / "metrics/seeds.json").read_bytes()
     output, _ = run_seeds(clone_of_seeds, 4, fail="-m pipeline.train")
     lines = output.splitlines()
-    assert "seed 3: `dvc exp run` failed:" in lines
+    assert any(re.fullmatch("seed-3-.{7}: `dvc exp run` failed:", line) for line in lines)
     assert "    the disk is on fire" in lines
     assert "Traceback" not in output
     assert (clone_of_seeds.path / "metrics/seeds.json").read_bytes() == before

@@ -1,6 +1,7 @@
 """Run the experiments of experiments.yaml, and write what the docs show of them."""
 
 import argparse
+import os
 import sys
 
 from pipeline import stage
@@ -34,9 +35,12 @@ def main() -> None:
         print("\n".join(describe(experiment, present) for experiment in chosen))
         return
     end_with_terminal()
-    failed = run_all(_have_data(chosen, named=bool(arguments.names)))
+    failed, recorded = run_all(_have_data(chosen, named=bool(arguments.names)))
     if failed:
-        raise PipelineError(f"failed: {', '.join(failed)}")
+        print(f"failed: {', '.join(failed)}", file=sys.stderr, flush=True)
+    if not recorded:
+        os._exit(bool(failed))  # an orderly end might wait for MLflow's own threads
+    sys.exit(bool(failed))
 
 
 def _choose(known: dict[str, Experiment], names: list[str]) -> list[Experiment]:

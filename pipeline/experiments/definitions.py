@@ -60,27 +60,28 @@ def read_experiments(path: Path = EXPERIMENTS) -> dict[str, Experiment]:
     Raises:
         ParamsError: the file cannot be read, or with one line for each fault of an experiment.
     """
-    entries = params_file.read_mapping(path)
+    entries = {}
+    for name, given in params_file.read_mapping(path).items():
+        if not NAME.fullmatch(str(name)):
+            raise ParamsError(f"{path}: {name}: must be a name of letters, digits, - and _")
+        entries[str(name)] = _validate(_Entry, f"{path}: {name}", given)
     if LESSON not in entries:
         raise ParamsError(f"{path}: {LESSON}: is missing; the others are changes of it")
-    lesson = _read_params(f"{path}: {LESSON}", entries[LESSON], {})
+    lesson = _resolve(f"{path}: {LESSON}", entries[LESSON].params)
     experiments = {}
-    for name, given in entries.items():
-        where = f"{path}: {name}"
-        if not NAME.fullmatch(str(name)):
-            raise ParamsError(f"{where}: must be a name of letters, digits, - and _")
-        params = _read_params(where, given, flatten(lesson))
-        entry = _validate(_Entry, where, given)
-        experiments[str(name)] = Experiment(
-            str(name), entry.description, entry.learning_curve, _difference(params, lesson), params
+    for name, entry in entries.items():
+        params = _resolve(f"{path}: {name}", flatten(lesson) | entry.params)
+        changes = _difference(params, lesson)
+        experiments[name] = Experiment(
+            name, entry.description, entry.learning_curve, changes, params
         )
     return experiments
 
 
-def _read_params(where: str, given: object, base: Mapping[str, object]) -> Params:
-    changed = {**base, **_validate(_Entry, where, given).params}
+def _resolve(where: str, flat: Mapping[str, Any]) -> Params:
+    """Return params that are given by their dotted names."""
     sections: dict[str, dict[str, Any]] = {}
-    for name, value in changed.items():
+    for name, value in flat.items():
         section, _, key = name.partition(".")
         sections.setdefault(section, {})[key] = value
     return _validate(Params, where, sections)

@@ -25,7 +25,7 @@ SHOWN_LINES = 10
 def run_experiment(
     name: str,
     changes: Mapping[str, object],
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str],
     copied: Iterable[Path] = (),
 ) -> None:
     """Run the pipeline with other params; cached results are taken, the working tree stays.
@@ -43,7 +43,7 @@ def run_experiment(
     for path in copied:
         command += ["--copy-paths", str(path)]
     with tempfile.TemporaryFile() as output:
-        if _run(command, env or {}, output):
+        if _run(command, env, output):
             output.seek(0)
             lines = output.read().decode(errors="replace").split("\n")
             end = [line.rstrip() for line in lines if line.strip()][-SHOWN_LINES:]

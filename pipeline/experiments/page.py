@@ -31,16 +31,16 @@ def write_pages(experiments: Mapping[str, Experiment]) -> None:
     if not results:
         raise PipelineError(
             "MLflow: has no run of any experiment; `python -m pipeline.experiments` runs them, "
-            "`python -m pipeline.publish` brings back those that were run before"
+            "`python -m pipeline.publish --all-commits` brings back those that were run before"
         )
     pages = {path: fill_tables(path, experiments, results) for path in PAGES}
     for path, text in pages.items():
         files.write_text(path, text)
-    level = experiments[LESSON].params.evaluate.confidence
-    figure = learning_curve(curve_points(experiments, results), level)
-    files.write_bytes(FIGURE, to_png(figure))
-    written = ", ".join(map(str, [*pages, FIGURE]))
-    print(f"{len(results)} of {len(experiments)} experiments have a run; written: {written}")
+    points = curve_points(experiments, results)
+    if not points.empty:
+        level = experiments[LESSON].params.evaluate.confidence
+        files.write_bytes(FIGURE, to_png(learning_curve(points, level)))
+    print(f"{len(results)} of {len(experiments)} experiments have a run; see {PAGES[-1]}")
 
 
 def fill_tables(

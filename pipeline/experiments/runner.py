@@ -4,15 +4,17 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.experiments.definitions import Experiment
 from pipeline.experiments.dvc_run import arguments, remove_experiment, run_experiment
-from pipeline.git import git, resolve
+from pipeline.git import git, resolve, unknown
 from pipeline.params import Params, load_params
 from pipeline.paths import EVALUATION, RAW
+from pipeline.tracking import deadline, store
+from pipeline.tracking.publication import publish_experiment
 
 
 def describe(experiment: Experiment, present: Params) -> str:
@@ -26,37 +28,51 @@ def raw_data(experiment: Experiment) -> Path:
     return RAW / experiment.params.prepare.dataset
 
 
-def run_all(experiments: Iterable[Experiment]) -> list[str]:
+def run_all(experiments: Iterable[Experiment]) -> tuple[list[str], bool]:
     """Run experiments, and say of each what came out; one that fails stops no other.
 
     Returns:
-        The names of those that failed.
+        The names of those that failed, and whether MLflow has the others, or is off.
     """
     failed = []
+    tracked = store.enabled()
     for experiment in experiments:
         start = time.monotonic()
         try:
             present = load_params()  # which may have been edited since the last one
             print(describe(experiment, present), flush=True)
-            outcome = _run(experiment, present)
+            # A store that has not answered is not tried again.
+            outcome = _run(experiment, present, {} if tracked else {"PIPELINE_MLFLOW": "off"})
         except PipelineError as error:
             print(error, file=sys.stderr, flush=True)
             failed.append(experiment.name)
         else:
             print(f"    {outcome} ({time.monotonic() - start:.0f} s)", flush=True)
-    return failed
+            tracked = tracked and _record(experiment)
+    return failed, tracked or not store.enabled()
 
 
-def _run(experiment: Experiment, present: Params) -> str:
+def _run(experiment: Experiment, present: Params, env: Mapping[str, str]) -> str:
     """Run an experiment, and say what it reached; the one that had its name is replaced."""
     head = resolve("HEAD")
     ref = f"refs/exps/{head[:2]}/{head[2:]}/{experiment.name}"
     if git("rev-parse", "--verify", "--quiet", ref):
         remove_experiment(experiment.name)  # what need not be run again is in DVC's cache
-    data = raw_data(experiment)
-    copied = [] if git("ls-files", "--", str(data)) else [data]
-    run_experiment(experiment.name, experiment.changes_from(present), copied=copied)
-    evaluation = json.loads(git("show", f"{ref}:./{EVALUATION.as_posix()}"))
+    copied = unknown(raw_data(experiment))
+    run_experiment(experiment.name, experiment.changes_from(present), env, copied)
+    result = json.loads(git("show", f"{ref}:./{EVALUATION.as_posix()}"))
     return (
-        "test accuracy {accuracy:.4f}, interval {accuracy_low:.4f} to {accuracy_high:.4f}"
-    ).format(**evaluation)
+        f"test accuracy {result['accuracy']:.4f}, "
+        f"interval {result['accuracy_low']:.4f} to {result['accuracy_high']:.4f}"
+    )
+
+
+def _record(experiment: Experiment) -> bool:
+    """Make MLflow have the run, also of what came from DVC's cache; tell whether it answers."""
+    try:
+        deadline.follow(publish_experiment(experiment.name))
+    except PipelineError as error:
+        remedy = "`python -m pipeline.publish --all-commits` fills in what is missing"
+        print(f"{error}; DVC has all results; {remedy}", file=sys.stderr, flush=True)
+        return False
+    return True

@@ -34,7 +34,9 @@ def results_table(experiments: Iterable[Experiment], results: Mapping[str, Resul
 
 
 def _row(experiment: Experiment, result: Result | None, unit: float | None) -> list[str]:
-    changes = [f"`{name}: {_plain(value)}`" for name, value in experiment.changes.items()]
+    changes = [
+        f"`{name.partition('.')[2]}: {_plain(value)}`" for name, value in experiment.changes.items()
+    ]
     return [
         f"`{experiment.name}`: {escape(experiment.description)}",
         ", ".join(changes),

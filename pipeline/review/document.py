@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipeline import files, splits
 from pipeline.arrays import ByteArray
-from pipeline.dataset import read_images
 from pipeline.errors import DataError, PipelineError
+from pipeline.idx_folder import read_images
 from pipeline.paths import RAW
 from pipeline.review import changes, measures, paired, tables, verdict, wording
 from pipeline.review.lookup import Lookup

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline import files
+from pipeline.checksums import read_checksums
 from pipeline.paths import METRICS, PARAMS
 from pipeline.review.revision import LOCK, STAGES, DeclaredStage, LockedStage, Revision
 from pipeline.tracking.origin import parse_yaml
@@ -61,11 +62,13 @@ def digest(path: Path) -> str | None:
         return files.md5(path)
     if not path.is_dir():
         return None
-    listed = [
-        {"md5": files.md5(file), "relpath": file.relative_to(path).as_posix()}
+    md5s = read_checksums(path)  # of what is not in Git
+    md5s |= {
+        file.relative_to(path).as_posix(): files.md5(file)
         for file in path.rglob("*")
         if file.is_file() and file.name != ".DS_Store"  # as .dvcignore has it
-    ]
+    }
+    listed = [{"md5": md5, "relpath": name} for name, md5 in md5s.items()]
     listed.sort(key=lambda entry: entry["relpath"])
     text = json.dumps(listed, sort_keys=True)
     return f"{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}.dir"

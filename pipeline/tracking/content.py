@@ -7,9 +7,10 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from pipeline import files, splits
-from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY
+from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY, NETWORK_PICTURES
 from pipeline.tracking import runs
 from pipeline.tracking.logged_model import attach_model
+from pipeline.tracking.metric_names import name_metrics
 from pipeline.tracking.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ def add_missing(client: "MlflowClient", experiment: str, run: "Run", snapshot: S
         client.log_inputs(run_id, datasets=_dataset_inputs(snapshot))
     if snapshot.is_present or runs.STATE_TAG not in run.data.tags:
         client.log_artifacts(run_id, str(snapshot.folder / FIGURES), "figures")
+        pictures = snapshot.folder / NETWORK_PICTURES
+        if pictures.is_dir():  # they are not in Git: DVC's cache may have lost those of the past
+            client.log_artifacts(run_id, str(pictures), "network")
         for path in (DATASET, HISTORY, EVALUATION, ERRORS):
             client.log_artifact(run_id, str(snapshot.folder / path), "metrics")
     return model_id is not None
@@ -60,7 +64,8 @@ def _test_metrics(
     evaluation = files.read_text(snapshot.folder / EVALUATION, json.loads)
     for name in ("recall", "precision"):
         per_class = evaluation.pop(name, {})
-        evaluation |= {f"{name}.{label}": value for label, value in per_class.items()}
+        classes = zip(name_metrics(per_class), per_class.values(), strict=True)
+        evaluation |= {f"{name}.{label}": value for label, value in classes}
     return [
         runs.metric(f"test_{name}", value, 0, seconds, model_id)
         for name, value in evaluation.items()

@@ -1,7 +1,7 @@
 """The states that were committed, read from Git and DVC's cache."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,8 +9,19 @@ from pathlib import Path
 from pipeline import files, state
 from pipeline.errors import DataError
 from pipeline.git import extract, git
-from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY, METRICS, MODEL, PARAMS
+from pipeline.paths import (
+    DATASET,
+    ERRORS,
+    EVALUATION,
+    FIGURES,
+    HISTORY,
+    METRICS,
+    MODEL,
+    NETWORK_PICTURES,
+    PARAMS,
+)
 from pipeline.splits import array_paths
+from pipeline.tracking.cached_files import CachePath, find_cached, link_cached_folder
 from pipeline.tracking.commits import Commit, branches_by_commit, commits_with, experiments
 from pipeline.tracking.origin import (
     Origin,
@@ -62,7 +73,7 @@ def _read_all(
     commits: Iterable[Commit],
     faults: list[str],
     branches: Mapping[str, str],
-    cache_path: Callable[[str], str],
+    cache_path: CachePath,
 ) -> Iterator[Snapshot]:
     for commit in commits:
         with tempfile.TemporaryDirectory() as name:
@@ -77,7 +88,7 @@ def _read_all(
 
 
 def _read(
-    commit: Commit, branches: Mapping[str, str], folder: Path, cache_path: Callable[[str], str]
+    commit: Commit, branches: Mapping[str, str], folder: Path, cache_path: CachePath
 ) -> Snapshot:
     plot = parse_yaml((folder / LOCK).read_text()).get("stages", {}).get("plot", {})
     params = flatten_sections(parse_yaml((folder / PARAMS).read_text()))
@@ -106,9 +117,10 @@ def _read(
         user=commit.author,
     )
 
-    def cached(path: Path) -> Path | None:
-        in_cache = Path(cache_path(digests[path]))
-        return in_cache if in_cache.exists() and files.md5(in_cache) == digests[path] else None
-
-    model, test_images = cached(MODEL), cached(array_paths("test")[0])
+    pictures = [out for out in plot.get("outs", []) if Path(out["path"]) == NETWORK_PICTURES]
+    for out in pictures:
+        link_cached_folder(folder / NETWORK_PICTURES, str(out.get("md5")), cache_path)
+    model, test_images = (
+        find_cached(digests[path], cache_path) for path in (MODEL, array_paths("test")[0])
+    )
     return Snapshot(params, digests, folder, model, test_images, origin)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.paths import MODEL
+from pipeline import files
+from pipeline.paths import EVALUATION, MODEL
 from pipeline.tracking.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def _log_model(
         run_id=run,
         model_uuid=model.model_id,
         model_id=model.model_id,
+        metadata={"classes": _read_classes(snapshot)},
     )
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent, "model")
@@ -71,6 +73,11 @@ def _log_model(
     client.finalize_logged_model(model.model_id, "READY")
     model_id: str = model.model_id
     return model_id
+
+
+def _read_classes(snapshot: Snapshot) -> list[str]:
+    """Return the names of the classes, in the order of the probabilities."""
+    return list(files.read_text(snapshot.folder / EVALUATION, json.loads)["recall"])
 
 
 def _signature(keras_file: Path) -> "ModelSignature":

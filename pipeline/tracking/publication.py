@@ -8,7 +8,7 @@ from pipeline.params import Params
 from pipeline.paths import MODEL
 from pipeline.tracking import runs, store
 from pipeline.tracking.content import add_missing
-from pipeline.tracking.history import committed_snapshots
+from pipeline.tracking.history import committed_snapshots, experiment_snapshots
 from pipeline.tracking.snapshot import Snapshot, present_snapshot
 
 if TYPE_CHECKING:
@@ -48,6 +48,21 @@ def publish_commits() -> Iterator[str]:
         _close_abandoned(client, experiment)
     yield from faults
     yield f"MLflow: has the runs of {len(states)} committed states"
+
+
+def publish_experiment(name: str) -> Iterator[None]:
+    """Publish the states of the DVC experiments of that name which the store lacks, step by step.
+
+    Raises:
+        PipelineError: the store does not take it.
+    """
+    with store.plain_errors():
+        client, experiment = store.open_store()
+        yield
+        for snapshot in experiment_snapshots(name):
+            if not runs.find(client, experiment, {runs.STATE_TAG: snapshot.state_id}):
+                publish(client, experiment, snapshot)
+            yield
 
 
 def publish(client: "MlflowClient", experiment: str, snapshot: Snapshot) -> str:

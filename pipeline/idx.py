@@ -1,0 +1,105 @@
+"""Read IDX files, gzipped or not.
+
+The format is described at the end of Yann LeCun's MNIST page: two zero bytes, one byte for the
+type of the items, one for the number of dimensions (the rank), each dimension as a big-endian
+32-bit integer, then the items.
+"""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.arrays import ByteArray
+from pipeline.errors import DataError
+
+UNSIGNED_BYTE = 0x08
+ITEM_TYPES = {
+    UNSIGNED_BYTE: "unsigned byte",
+    0x09: "signed byte",
+    0x0B: "short",
+    0x0C: "int",
+    0x0D: "float",
+    0x0E: "double",
+}
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+def spellings(path: Path) -> tuple[Path, Path]:
+    """Return the two names that an IDX file may have."""
+    return path, path.with_name(f"{path.name}.gz")
+
+
+def find_idx(path: Path) -> Path:
+    """Return `path` if there is such a file, else the same name with `.gz` appended.
+
+    Raises:
+        DataError: there is neither.
+    """
+    plain, gzipped = spellings(path)
+    for file in (plain, gzipped):
+        if file.exists():
+            return file
+    if not path.parent.is_dir():
+        raise DataError(f"{path.parent}: no such folder; is prepare.dataset right in params.yaml?")
+    raise DataError(f"{path}: no such file, nor {gzipped.name}")
+
+
+def read_idx(file: Path, rank: int) -> ByteArray:
+    """Read an IDX file of unsigned bytes with `rank` dimensions, without a copy.
+
+    It is gzipped if its name ends in `.gz`.
+
+    Raises:
+        DataError: the file cannot be read, or is not a whole IDX file of that type and rank.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+    if file.suffix == ".gz":
+        data = _gunzip(file, data)
+    if not data:
+        raise DataError(f"{file}: is empty")
+    if len(data) >= 4:
+        _check_magic(file, data[:4], rank)
+    header_size = 4 + 4 * rank
+    if len(data) < header_size:
+        raise DataError(f"{file}: has {len(data)} bytes, its header alone takes {header_size}")
+    shape = struct.unpack_from(f">{rank}I", data, offset=4)
+    announced, found = math.prod(shape), len(data) - header_size
+    if announced != found:
+        dimensions = "x".join(map(str, shape))
+        raise DataError(
+            f"{file}: {found} bytes follow its header, which announces {announced} ({dimensions})"
+        )
+    return np.frombuffer(data, np.uint8, offset=header_size).reshape(shape)
+
+
+def _gunzip(file: Path, content: bytes) -> bytes:
+    if content and not content.startswith(GZIP_MAGIC):
+        raise DataError(f"{file}: is not gzipped; if it is plain IDX, remove .gz from its name")
+    try:
+        return gzip.decompress(content)
+    except EOFError as error:
+        raise DataError(f"{file}: its gzip data is cut short; get the file again") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{file}: its gzip data is damaged ({error}); get it again") from error
+
+
+def _check_magic(file: Path, magic: bytes, rank: int) -> None:
+    if magic.startswith(GZIP_MAGIC):
+        raise DataError(f"{file}: is gzipped; add .gz to its name")
+    if magic[:2] != b"\0\0":
+        raise DataError(f"{file}: is not an IDX file: starts with 0x{magic.hex()}")
+    item_type, found_rank = magic[2], magic[3]
+    if item_type != UNSIGNED_BYTE:
+        found = f"0x{item_type:02X} ({ITEM_TYPES.get(item_type, 'unknown')})"
+        raise DataError(f"{file}: item type is {found}, expected 0x08 (unsigned byte)")
+    if found_rank != rank:
+        raise DataError(
+            f"{file}: rank is {found_rank}, expected {rank} (images have rank 3, labels rank 1)"
+        )

@@ -1,0 +1,65 @@
+"""Read an image file as grey levels or as red, green and blue."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.arrays import ByteArray
+from pipeline.errors import DataError
+from pipeline.raw_data import resize
+
+PNG = b"\x89PNG\r\n\x1a\n"
+FORMATS = ("PNG", "JPEG")
+PNG_DEPTH = 24  # where a PNG file has its bits per channel
+PLAIN = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGB": "RGB", "RGBA": "RGB"}
+
+
+def read_image(file: Path, size: tuple[int, int] | None) -> ByteArray:
+    """Return an image (height, width, channels), uint8, upright as its camera says.
+
+    Black and white becomes grey, a palette becomes grey or colour, as its colours are, and an alpha
+    channel that hides nothing is dropped. What would lose something is refused: transparency,
+    16 bits per channel, and printing colours.
+
+    Args:
+        file: a PNG or JPEG file.
+        size: height and width to resize it to; None: it stays as it is.
+
+    Raises:
+        DataError: it is damaged, or not of a kind that can be used.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+    if content.startswith(PNG) and content[PNG_DEPTH : PNG_DEPTH + 1] == b"\x10":
+        raise DataError(f"{file}: has 16 bits per channel; save it with 8")
+    try:
+        with Image.open(BytesIO(content), formats=FORMATS) as opened:
+            opened.verify()  # the checksums of a PNG, which decoding does not look at
+        with Image.open(BytesIO(content), formats=FORMATS) as opened:
+            picture = ImageOps.exif_transpose(opened)
+            picture.load()
+    except UnidentifiedImageError as error:
+        raise DataError(f"{file}: is not a PNG or JPEG image, or its start is damaged") from error
+    except Exception as error:  # Pillow has many for what a damaged file may hold
+        raise DataError(f"{file}: is damaged ({error}); get it again or remove it") from error
+    if picture.mode not in PLAIN:
+        raise DataError(f"{file}: has colours of the kind {picture.mode}; save it as RGB")
+    plain = _make_plain(file, picture)
+    array: ByteArray = np.asarray(resize(plain, size) if size else plain)
+    return array.reshape(*array.shape[:2], -1)
+
+
+def _make_plain(file: Path, picture: Image.Image) -> Image.Image:
+    """Convert an image to mode L or RGB without loss."""
+    if picture.has_transparency_data and min(picture.convert("RGBA").tobytes()[3::4]) < 255:
+        raise DataError(f"{file}: is transparent in places; save it on a background, without alpha")
+    plain = picture.convert(PLAIN[picture.mode])
+    if picture.mode in ("P", "PA"):
+        red, green, blue = plain.split()
+        if red.tobytes() == green.tobytes() == blue.tobytes():
+            return red
+    return plain
