@@ -1,6 +1,7 @@
 """What the measurements share: the clone, how often and how large, and the targets."""
 
 import json
+import os
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from benchmarks.clone import ROOT, Clone, Run
 from benchmarks.table import Target, number
 
+CORES = 2  # what the targets are for
 SMALL = {
     "prepare.train_samples": 200,
     "prepare.val_samples": 50,
@@ -43,7 +45,7 @@ class Bench:
         self, *options: str, env: dict[str, str] | None = None
     ) -> tuple[Run, dict[str, Any]]:
         """Run the plain script in the clone's environment; return also what it measured."""
-        counts = [f"--{_option(name)}={count}" for name, count in SMALL.items() if self.small]
+        counts = [f"--{option(name)}={count}" for name, count in SMALL.items() if self.small]
         figure = f"--figure={self.clone.path.parent / 'curves.png'}"
         command = ("python", "-m", "benchmarks.plain", *counts, *options)
         result = self.clone.run(*command, figure, cwd=ROOT, env=env)
@@ -67,5 +69,12 @@ def report(run: Run, *command: str) -> None:
     print(f"{run.seconds:7.2f} s  {shown}", file=sys.stderr, flush=True)
 
 
-def _option(param: str) -> str:
+def option(param: str) -> str:
+    """Return the name that the plain script has for a param, given by its dotted name."""
     return param.partition(".")[2].replace("_", "-")
+
+
+def keep_to_cores() -> None:
+    """Use only the first cores, where the system can be told to, from now on."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])

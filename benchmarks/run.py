@@ -13,11 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import measures, tracking
-from benchmarks.bench import SMALL, Bench
+from benchmarks.bench import CORES, SMALL, Bench, keep_to_cores
 from benchmarks.clone import ROOT, Clone
 from benchmarks.table import table, table_of_targets
 
-CORES = 2  # what the targets are for
 Measure = Callable[[Bench], str]
 MEASURES: dict[str, tuple[str, Measure]] = {
     "pairs": ("Pipeline and plain script", measures.measure_pairs),
@@ -65,8 +64,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.pairs < 1:
         parser.error("--pairs: must be at least 1")
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+    keep_to_cores()
 
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         clone = Clone.make(Path(folder) / "clone")

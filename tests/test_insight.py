@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from pipeline import insight, network
-from pipeline.arrays import ByteArray
+from pipeline import evaluate, insight, network, scores, selection
+from pipeline.arrays import ByteArray, Split
 from pipeline.params import ModelParams
 from pipeline.runtime import keras
 
@@ -130,3 +130,40 @@ def test_repeated_calls_build_no_new_graph() -> None:
 def test_no_images_have_no_attributions() -> None:
     images = random_images((16, 16, 3), 0)
     assert_array_equal(insight.integrated_gradients(build((16, 16, 3)), images, []), images)
+
+
+@shapes
+def test_observations_are_of_the_confident_errors_and_of_the_images_asked_for(
+    shape: Shape,
+) -> None:
+    model, images = build(shape), random_images(shape, 30)
+    test = Split(images, (np.arange(30) % 4).astype(np.uint8))
+    probabilities = evaluate.predict(model, test, 4)
+    predictions = scores.tabulate(probabilities, test.labels, ["a", "b", "c", "d"])
+
+    seen = evaluate.observe(model, test, probabilities, predictions, [7, 2])
+
+    last = selection.confident_errors(predictions).iloc[-1]
+    classes = "abcd".index(last["predicted"]), "abcd".index(last["label"])
+    both = insight.integrated_gradients(model, images[[last["image"]] * 2], classes)
+    assert_allclose(seen.attributions[-1], both, rtol=1e-4, atol=1e-5)
+    errors = int((predictions["label"] != predictions["predicted"]).sum())
+    assert seen.attributions.shape == (min(24, errors), 2, *shape)
+    assert_array_equal(seen.followed, [7, 2])
+    assert seen.maps["conv1_1"].shape == (2, shape[0] - 2, shape[1] - 2, 2)
+    assert_array_equal(seen.kernel, model.get_layer("conv1_1").kernel)
+    logits = insight.scores(model, images)
+    rivals = np.where(np.eye(4, dtype=bool)[test.labels], -np.inf, logits)
+    assert_array_equal(seen.rivals, rivals.argmax(axis=1))
+    margins = logits[range(30), test.labels] - rivals.max(axis=1)
+    assert_allclose(seen.margins, margins, rtol=1e-3, atol=1e-4)
+
+
+def test_kernel_of_a_dense_layer_has_the_shape_of_the_image() -> None:
+    model = build((12, 14, 3), conv_blocks=[])
+    kernel = insight.first_kernel(model)
+    assert kernel.shape == (12, 14, 3, 5)
+    image = random_images((12, 14, 3), 1)
+    (weighted,) = model.get_layer("dense1")(image.reshape(1, -1)).numpy()
+    bias = model.get_layer("dense1").bias.numpy()
+    assert_allclose(np.einsum("hwc,hwcu->u", image[0], kernel) + bias, weighted, rtol=1e-4)

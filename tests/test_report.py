@@ -202,6 +202,26 @@ def test_different_test_images_are_said_and_compared_unpaired(
     assert f"95% interval {100 * low:+.2f} to {100 * high:+.2f}" in text
 
 
+def test_other_names_of_the_same_classes_are_no_other_images(
+    repo: ReviewRepository, run: Report
+) -> None:
+    repo.change_errors(fixed=20)
+    names = {7: "seven", 1: "the one"}
+    errors = repo.errors().replace({"label": names, "predicted": names})
+    errors.to_csv(repo.path / "metrics/errors.csv", index=False, float_format="%.6f")
+    dataset = repo.path / "metrics/dataset.json"
+    described = json.loads(dataset.read_text())
+    for split in described["splits"]:
+        classes = split["classes"].items()
+        split["classes"] = {names.get(int(name), name): count for name, count in classes}
+    dataset.write_text(json.dumps(described))
+    repo.relock(**{"models/model.keras": "20 fixed"})
+    text = run("main")
+    assert "20 went from wrong to right and 0 from right to wrong" in text
+    assert "different images" not in text
+    assert "recall of 2" in text  # of those that both have
+
+
 def test_changed_params_and_stages_are_listed_with_their_reasons(
     repo: ReviewRepository, run: Report
 ) -> None:
@@ -335,7 +355,7 @@ def test_params_that_the_lock_lacks_are_stale(repo: ReviewRepository, run: Repor
     YAML().dump(lock, repo.path / "dvc.lock")
     text = run("main")
     assert "dvc.yaml: stage train uses model, which dvc.lock does not have" in text
-    assert "params.yaml: train.epochs is not in dvc.lock" in text
+    assert "params.yaml: model.dropout is not in dvc.lock" in text
 
 
 def test_output_that_is_not_what_the_next_stage_was_given_is_stale(

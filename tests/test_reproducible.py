@@ -64,6 +64,22 @@ def test_more_test_images_do_not_retrain(clone: Clone) -> None:
     assert evaluation["samples"] == 310
 
 
+def test_other_images_are_followed_without_training(clone: Clone) -> None:
+    clone.edit_params({"evaluate.images": [299, 7]})
+    output = clone.run("dvc", "repro").stdout
+    assert "> python -m pipeline.train" not in output
+    maps = (clone.path / "metrics/network/maps").iterdir()
+    assert {path.name for path in maps} == {"image_00299.png", "image_00007.png"}
+
+    clone.edit_params({"evaluate.images": [300]})
+    result = clone.run("dvc", "repro", check=False)
+    assert result.returncode != 0
+    assert (
+        "params.yaml: evaluate.images: there is no test image 300; "
+        "with 300 test images, the last is 299"
+    ) in result.stdout.splitlines()
+
+
 def test_each_stage_writes_exactly_its_files(new_clone: Callable[[], Clone]) -> None:
     clone = new_clone()
     clone.run("dvc", "repro")

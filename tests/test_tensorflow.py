@@ -6,8 +6,11 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pytest
 
 from pipeline import evaluate, network, runtime, trainer
@@ -18,6 +21,15 @@ from pipeline.runtime import keras
 from tests.conftest import ROOT
 
 IMAGE_SHAPE = (28, 28, 1)
+RECIPE = {
+    "model__batch_norm": True,
+    "model__dropout": 0.2,
+    "augmentation__rotation": 15.0,
+    "augmentation__shift": 0.1,
+    "augmentation__zoom": 0.15,
+    "train__learning_rate_schedule": "cosine",
+    "train__label_smoothing": 0.2,
+}
 
 
 @pytest.fixture
@@ -45,6 +57,12 @@ def split() -> Split:
 
 def ignore(_epoch: int, _metrics: dict[str, float]) -> None:
     pass
+
+
+def cross_entropies(model: keras.Model, split: Split) -> npt.NDArray[np.float32]:
+    """Return the loss of each image."""
+    probabilities = evaluate.predict(model, split, 10)
+    return -np.log(probabilities[np.arange(len(split.labels)), split.labels])
 
 
 def layer_names(model: keras.Model) -> list[str]:
@@ -118,13 +136,60 @@ def test_saved_model_has_equal_bytes_and_predicts_equal_bits(
         assert "date_saved" not in archive.read("metadata.json").decode()
 
 
-def test_training_uses_seed_zero(params: Callable[..., Params], split: Split) -> None:
+@pytest.mark.parametrize("conv_blocks", [[[2]], []])
+@pytest.mark.parametrize("recipe", [{}, RECIPE])
+def test_training_repeats_itself_for_a_seed_zero_included(
+    params: Callable[..., Params],
+    split: Split,
+    conv_blocks: list[list[int]],
+    recipe: dict[str, Any],
+) -> None:
     def weights(seed: int) -> bytes:
-        model, _ = trainer.train_network(split, split, 10, params(train__seed=seed), ignore)
+        chosen = params(model__conv_blocks=conv_blocks, train__seed=seed, **recipe)
+        model, _ = trainer.train_network(split, split, 10, chosen, ignore)
         return b"".join(weight.tobytes() for weight in model.get_weights())
 
     assert weights(0) == weights(0)
     assert weights(0) != weights(1)
+
+
+def test_augmentation_changes_training_and_is_not_in_the_model(
+    params: Callable[..., Params], split: Split
+) -> None:
+    def train(rotation: float) -> tuple[keras.Model, pd.DataFrame]:
+        chosen = params(augmentation__rotation=rotation, train__epochs=1)
+        return trainer.train_network(split, split, 10, chosen, ignore)
+
+    (plain, plain_history), (rotated, rotated_history) = train(0), train(90)
+    assert rotated_history["loss"][0] != plain_history["loss"][0]
+    assert rotated.get_config() == plain.get_config()
+    np.testing.assert_allclose(
+        cross_entropies(rotated, split).mean(), rotated_history["val_loss"][0], rtol=1e-4
+    )
+
+
+def test_smoothed_loss_is_that_of_smoothed_labels(
+    params: Callable[..., Params], split: Split
+) -> None:
+    large = Split(split.images, split.labels.astype(np.uint16))  # as of 260 classes
+    chosen = params(train__label_smoothing=0.3, train__epochs=1)
+    model, history = trainer.train_network(large, large, 10, chosen, ignore)
+    targets = 0.3 / 10 + 0.7 * np.eye(10)[split.labels]
+    expected = -(targets * np.log(evaluate.predict(model, split, 10))).sum(axis=1).mean()
+    np.testing.assert_allclose(history["val_loss"][0], expected, rtol=1e-4)
+
+
+def test_batch_norm_forgets_in_a_few_dozen_batches(
+    params: Callable[..., Params], split: Split
+) -> None:
+    """The statistics that a network starts with count 0.9^n after n batches."""
+    chosen = params(
+        model__batch_norm=True, model__conv_blocks=[], train__epochs=10, train__learning_rate=1e-9
+    )
+    model, _ = trainer.train_network(split, split, 10, chosen, ignore)
+    dense, norm = model.get_layer("dense1"), model.get_layer("dense1_norm")
+    mean = (split.images.reshape(24, -1) / 255 @ np.asarray(dense.kernel)).mean(axis=0)
+    np.testing.assert_allclose(norm.moving_mean, (1 - 0.9**30) * mean, rtol=0.05)
 
 
 def test_history_has_one_row_per_epoch_and_each_is_announced(
@@ -168,8 +233,7 @@ def test_early_stopping_restores_the_best_epoch(
     model, history = trainer.train_network(split, val, 10, chosen, ignore)
     best = int(history["val_loss"].to_numpy().argmin())
     assert len(history) == best + 1 + 2 < 40
-    probabilities = evaluate.predict(model, val, 10)
-    loss = -np.log(probabilities[np.arange(24), val.labels]).mean()
+    loss = cross_entropies(model, val).mean()
     np.testing.assert_allclose(loss, history["val_loss"][best], rtol=1e-4)
 
 

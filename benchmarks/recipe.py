@@ -1,0 +1,137 @@
+"""Measure the recipe against the plain script: python -m benchmarks.recipe [--pairs 5].
+
+The recipe is that experiment of experiments.yaml. In turns, and in the reverse order in every
+second pair, each is trained with the seed of the pair. What is measured is the working tree.
+"""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from benchmarks.bench import SMALL, keep_to_cores, option
+from benchmarks.clone import ROOT
+from benchmarks.table import Target, number, table, table_of_targets
+
+Measured = dict[str, Any]
+HEADER = [
+    "seed",
+    "plain, s",
+    "recipe, s",
+    "recipe to plain",
+    "plain, accuracy",
+    "recipe, accuracy",
+    "until as good, to plain",
+]
+
+
+def seconds_to_reach(accuracy: float, epochs: Iterable[tuple[float, float]]) -> float:
+    """Return when a training was first that good; infinity: never.
+
+    Args:
+        accuracy: to be reached.
+        epochs: for each the seconds from the start to its end, and the validation accuracy then.
+    """
+    return min((seconds for seconds, reached in epochs if reached >= accuracy), default=math.inf)
+
+
+def compare(plain: Measured, recipe: Measured) -> list[float]:
+    """Return the line of a pair, from the second column on."""
+    reached = seconds_to_reach(plain["accuracy"], recipe["epochs"])
+    return [
+        plain["fit_seconds"],
+        recipe["fit_seconds"],
+        recipe["fit_seconds"] / plain["fit_seconds"],
+        plain["accuracy"],
+        recipe["accuracy"],
+        reached / plain["fit_seconds"],
+    ]
+
+
+def measure_pairs(pairs: int, small: bool) -> str:
+    """Train each of them so often; return the table of pairs, and that of targets."""
+    lines = []
+    for seed in range(pairs):
+        trainings = {"plain": _train_plainly, "recipe": _train_recipe}
+        turns = list(trainings)[:: -1 if seed % 2 else 1]
+        measured = {name: trainings[name](seed, small) for name in turns}
+        lines.append(compare(measured["plain"], measured["recipe"]))
+    means = [mean(column) for column in zip(*lines, strict=True)]
+    names = [*map(str, range(pairs)), "mean"]
+    rows = [_format(name, line) for name, line in zip(names, [*lines, means], strict=True)]
+    return f"{table(HEADER, rows)}\n\n{table_of_targets(_compare_with_targets(means))}"
+
+
+def _train_plainly(seed: int, small: bool) -> Measured:
+    counts = [f"--{option(name)}={count}" for name, count in SMALL.items() if small]
+    with tempfile.TemporaryDirectory() as folder:
+        figure = f"--figure={Path(folder) / 'curves.png'}"
+        return _run("benchmarks.plain", f"--seed={seed}", *counts, figure)
+
+
+def _train_recipe(seed: int, small: bool) -> Measured:
+    options = ["--small"] if small else []
+    return _run("benchmarks.train_experiment", "recipe", f"--seed={seed}", *options)
+
+
+def _run(module: str, *options: str) -> Measured:
+    command = [sys.executable, "-m", module, *options]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    if run.returncode:
+        sys.exit(f"{module} exited with {run.returncode}:\n{run.stdout}{run.stderr}")
+    measured: Measured = json.loads(run.stdout.splitlines()[-1])
+    print(f"{measured['fit_seconds']:7.2f} s  {module}", file=sys.stderr, flush=True)
+    return measured
+
+
+def _format(name: str, line: list[float]) -> list[str]:
+    plain, recipe, ratio, plain_accuracy, recipe_accuracy, reached = line
+    return [
+        name,
+        number(plain),
+        number(recipe),
+        number(ratio),
+        f"{plain_accuracy:.4f}",
+        f"{recipe_accuracy:.4f}",
+        _format_share(reached),
+    ]
+
+
+def _format_share(reached: float) -> str:
+    return number(reached) if math.isfinite(reached) else "never"
+
+
+def _compare_with_targets(means: list[float]) -> list[Target]:
+    ratio, accuracy, reached = means[2], means[4], means[5]
+    return [
+        Target("test accuracy", "at least 0.988", f"{accuracy:.4f}", accuracy >= 0.988),
+        Target("seconds in `fit`, to plain script", "at most 1", number(ratio), ratio <= 1),
+        Target(
+            "seconds until it is as good, to plain script",
+            "at most 0.25",
+            _format_share(reached),
+            reached <= 0.25,
+        ),
+    ]
+
+
+def main() -> None:
+    """Measure, and print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--pairs", type=int, default=5, help="repetitions (default: 5)")
+    parser.add_argument("--small", action="store_true", help="few images, to see that all works")
+    args = parser.parse_args()
+    if args.pairs < 1:
+        parser.error("--pairs: must be at least 1")
+    keep_to_cores()
+    print(measure_pairs(args.pairs, args.small))
+
+
+if __name__ == "__main__":
+    main()
