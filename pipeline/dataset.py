@@ -1,6 +1,6 @@
 """Find out how a raw data set is laid out, and read it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.checksums import checksums_path
@@ -27,6 +27,18 @@ def read_dataset(folder: Path, image_size: Sequence[int] | None) -> Dataset:
             what to do.
     """
     size = (image_size[0], image_size[1]) if image_size else None
+    dataset = find_reader(folder)(folder, size)
+    if len(dataset.classes) < 2:
+        raise DataError(f"{folder}: has one class only; there must be two to tell apart")
+    return dataset
+
+
+def find_reader(folder: Path) -> Callable[[Path, tuple[int, int] | None], Dataset]:
+    """Return the function that reads a folder laid out like this one.
+
+    Raises:
+        DataError: there is no data, or in both layouts.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; is prepare.dataset right in params.yaml?")
     layouts = has_idx(folder), has_class_folders(folder)
@@ -40,7 +52,4 @@ def read_dataset(folder: Path, image_size: Sequence[int] | None) -> Dataset:
         if checksums_path(folder).exists():
             remedy = f"`make {folder.name}` gets it"
         raise DataError(f"{folder}: has no data set; {remedy}")
-    dataset = (read_idx_folder if layouts[0] else read_image_folder)(folder, size)
-    if len(dataset.classes) < 2:
-        raise DataError(f"{folder}: has one class only; there must be two to tell apart")
-    return dataset
+    return read_idx_folder if layouts[0] else read_image_folder

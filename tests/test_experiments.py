@@ -316,6 +316,7 @@ DEFINITIONS = [
     definition("mlp", {"model.conv_blocks": []}),
     definition("too-many", {"prepare.train_samples": 60_000}),
     definition("copied", {"prepare.dataset": "copied"}),
+    definition("partial", {"prepare.dataset": "partial"}),
 ]
 
 
@@ -330,7 +331,9 @@ def experimented(reproduced: Clone) -> Experimented:
             clone = reproduced.copy_to(path)
             clone.edit_params({"model.dropout": 0.25})  # which experiments are not about
             (path / "experiments.yaml").write_text("".join(DEFINITIONS))
-            clone.run("git", "add", "experiments.yaml")
+            (path / "data/raw/partial").mkdir()
+            (path / "data/raw/partial/classes.txt").write_text("\n".join("0123456789") + "\n")
+            clone.run("git", "add", "experiments.yaml", "data/raw/partial")
             seen: dict[str, Any] = {"before": observe(clone)}
             call, stages = run_noted(clone, *RUN)
             seen["first"] = call.returncode, call.stdout, stages
@@ -339,9 +342,11 @@ def experimented(reproduced: Clone) -> Experimented:
                 name: clone.run("git", "show", f"{commit}:params.yaml").stdout
                 for name, commit in experiments_of(clone).items()
             }
-            (path / ".git/info/exclude").write_text("/data/raw/copied\n")
-            shutil.copytree(path / "data/raw/mnist", path / "data/raw/copied")
-            call, stages = run_noted(clone, *RUN, "lesson", "mlp", "copied")
+            (path / ".git/info/exclude").write_text("/data/raw/copied\n/data/raw/partial/*.gz\n")
+            for name in ("copied", "partial"):
+                images = path / "data/raw" / name
+                shutil.copytree(path / "data/raw/mnist", images, dirs_exist_ok=True)
+            call, stages = run_noted(clone, *RUN, "lesson", "mlp", "copied", "partial")
             seen["second"] = call.returncode, call.stdout, stages
             seen["experiments"] = list(experiments_of(clone))
             done.write_text(json.dumps(seen))
@@ -374,29 +379,27 @@ def test_failing_experiment_is_said_and_stops_no_other(experimented: Experimente
 
 def test_experiment_without_its_data_is_skipped(experimented: Experimented) -> None:
     _, output, _ = experimented.seen["first"]
-    (line,) = (line for line in output.splitlines() if line.startswith("copied: "))
-    assert line == (
-        "copied: skipped: there is no data/raw/copied; get it with "
-        "`python -m pipeline.fetch copied`, or put it there"
-    )
+    for name, fault in {"copied": "no such folder", "partial": "has no data set"}.items():
+        (line,) = (line for line in output.splitlines() if line.startswith(f"{name}: "))
+        assert line.startswith(f"{name}: skipped: data/raw/{name}: {fault}; ")
 
 
 def test_repeated_experiment_trains_nothing(experimented: Experimented) -> None:
     code, output, stages = experimented.seen["second"]
     assert code == 0, output
     assert "pipeline.train" not in stages
-    assert sorted(experimented.seen["experiments"]) == ["copied", "lesson", "mlp"]
+    assert sorted(experimented.seen["experiments"]) == ["copied", "lesson", "mlp", "partial"]
 
 
 def test_data_that_git_does_not_know_is_copied(experimented: Experimented) -> None:
     _, _, stages = experimented.seen["second"]
     # Its images are those of MNIST, so only what names the data set runs.
-    assert stages == ["pipeline.prepare", "pipeline.plot", "pipeline.publish"]
+    assert stages == ["pipeline.prepare", "pipeline.plot", "pipeline.publish"] * 2
 
 
 def test_table_and_figure_come_from_the_runs(experimented: Experimented, tmp_path: Path) -> None:
     clone = experimented.clone.copy_to(tmp_path / "repository")
-    assert clone.run("python", *RUN, "--table").stdout.startswith("3 of 4 experiments have a run")
+    assert clone.run("python", *RUN, "--table").stdout.startswith("4 of 5 experiments have a run")
     text = (clone.path / "docs/experiments.md").read_text()
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
     evaluation = json.loads(
@@ -417,7 +420,7 @@ def test_lost_runs_come_back_without_training(experimented: Experimented, tmp_pa
     _, stages = run_noted(clone, *RUN, "lesson", "mlp")
     assert stages == []
     assert {run.info.run_name for run in runs_of(clone)} == {"lesson", "mlp"}
-    assert clone.run("python", *RUN, "--table").stdout.startswith("2 of 4 experiments have a run")
+    assert clone.run("python", *RUN, "--table").stdout.startswith("2 of 5 experiments have a run")
 
 
 def test_store_that_hangs_costs_a_line_and_seconds(
@@ -443,8 +446,8 @@ def test_what_cannot_be_run_is_refused_before_anything_runs(reproduced: Clone) -
     assert fault_of(reproduced, "mlp", "cnn").startswith(
         "experiments.yaml: has no cnn; it has lesson, mlp, dropout"
     )
-    assert fault_of(reproduced, "lesson", "fashion-mnist").startswith(
-        "fashion-mnist: there is no data/raw/fashion-mnist; "
+    assert fault_of(reproduced, "lesson", "fashion-mnist") == (
+        "fashion-mnist: data/raw/fashion-mnist: has no data set; `make fashion-mnist` gets it"
     )
     assert fault_of(reproduced, "--table", "mlp", code=2).endswith("name none")
     assert experiments_of(reproduced) == {}

@@ -5,7 +5,8 @@ import os
 import sys
 
 from pipeline import stage
-from pipeline.errors import PipelineError
+from pipeline.dataset import find_reader
+from pipeline.errors import DataError, PipelineError
 from pipeline.experiments import page
 from pipeline.experiments.definitions import EXPERIMENTS, Experiment, read_experiments
 from pipeline.experiments.dvc_run import end_with_terminal
@@ -61,21 +62,18 @@ def _have_data(chosen: list[Experiment], *, named: bool) -> list[Experiment]:
     """Return the experiments whose data is there; say what the others need.
 
     Raises:
-        PipelineError: one of those was asked for by its name.
+        DataError: one of those was asked for by its name.
     """
     ready = []
     for experiment in chosen:
-        data = raw_data(experiment)
-        if data.is_dir():
+        try:
+            find_reader(raw_data(experiment))
+        except DataError as error:
+            if named:
+                raise DataError(f"{experiment.name}: {error}") from error
+            print(f"{experiment.name}: skipped: {error}", file=sys.stderr)
+        else:
             ready.append(experiment)
-            continue
-        need = (
-            f"there is no {data}; get it with `python -m pipeline.fetch {data.name}`, "
-            "or put it there"
-        )
-        if named:
-            raise PipelineError(f"{experiment.name}: {need}")
-        print(f"{experiment.name}: skipped: {need}", file=sys.stderr)
     return ready
 
 
