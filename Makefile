@@ -71,8 +71,8 @@ explore: venv-explore  ## draw a digit and see what the network sees, on 127.0.0
 lock:  ## renew the locks (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
-	$(LOCK) pyproject.toml --extra explore --constraints requirements.txt \
-	    --constraints requirements-dev.txt --output-file requirements-explore.txt
+	$(LOCK) --group explore --constraints requirements.txt --constraints requirements-dev.txt \
+	    --output-file requirements-explore.txt
 
 venv:
 	@$(ORIGIN) | cmp -s - .venv/origin || { \
