@@ -51,7 +51,7 @@ def make_venv(reproduced: Clone, tmp_path: Path) -> "MakeVenv":
 
 
 class MakeVenv:
-    """Runs `make venv` in a clone, with a stand-in for Python."""
+    """Runs `make venv`, or another set-up, in a clone, with a stand-in for Python."""
 
     def __init__(self, clone: Clone, folder: Path) -> None:
         self.clone = clone
@@ -59,10 +59,10 @@ class MakeVenv:
         self._python.write_text(STAND_IN)
         self._python.chmod(0o755)
 
-    def __call__(self, check: bool = True) -> list[str]:
+    def __call__(self, target: str = "venv", check: bool = True) -> list[str]:
         """Return what Python was asked to do."""
         self._log.write_text("")  # of all but the question for its version
-        self.clone.run("make", "venv", f"PYTHON={self._python}", check=check, LOG=str(self._log))
+        self.clone.run("make", target, f"PYTHON={self._python}", check=check, LOG=str(self._log))
         return [call for call in self._log.read_text().splitlines() if call != "-V"]
 
 
@@ -85,6 +85,16 @@ def test_setup_is_skipped_until_the_lock_changes(make_venv: "MakeVenv") -> None:
         lock.write("# another lock\n")
     assert installs(make_venv()) == ["requirements.txt"]
     assert make_venv() == []
+
+
+def test_page_and_tests_have_locks_of_their_own(make_venv: "MakeVenv") -> None:
+    make_venv()
+    calls = make_venv("venv-explore")
+    assert installs(calls) == ["requirements-explore.txt"]
+    assert all("--require-hashes" in call for call in calls if "pip install" in call)
+    assert make_venv("venv-explore") == []
+    assert installs(make_venv("venv-dev")) == ["requirements-dev.txt"]
+    assert make_venv("venv-dev") == []
 
 
 def test_interrupted_setup_starts_afresh(make_venv: "MakeVenv") -> None:

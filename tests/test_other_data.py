@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,10 @@ import pandas as pd
 import pytest
 from mlflow.models import Model
 from PIL import Image
+from playwright.sync_api import expect
 
 from tests.conftest import Clone, make_clone, make_once
+from tests.explore_page import ZERO, draw_with_mouse, serve_page, visit
 from tests.mlflow_store import model_folder, runs_of
 
 Images = npt.NDArray[np.uint8]
@@ -124,3 +127,19 @@ def test_report_calls_classes_by_their_names(reproduce: Reproduce, tmp_path: Pat
     assert "\n| 007 | 2 |" in report
     assert "\n| `$x$ <b>` | 2 |" in report
     assert "![Images that the change broke and fixed]" in report
+
+
+@pytest.mark.parametrize("dataset", DATA)
+def test_page_is_for_any_data(reproduce: Reproduce, tmp_path: Path, dataset: str) -> None:
+    _, names, _ = DATA[dataset]
+    clone = reproduce(dataset).copy_to(tmp_path / "repository")
+    with serve_page(clone) as (url, _), visit(url) as page:
+        expect(page.get_by_text("There is no champion yet")).to_be_visible()
+        draw_with_mouse(page, ZERO)
+        answer = page.locator(".answer")
+        expect(answer).to_have_text(re.compile("^Most likely: "))
+        assert answer.inner_text().removeprefix("Most likely: ") in names
+        expect(page.get_by_role("progressbar")).to_have_count(min(10, len(names)))
+        page.get_by_label("Image", exact=True).fill("0")
+        (label,) = np.load(clone.path / "data/prepared/test_labels.npy")[:1]
+        expect(page.get_by_text("labelled")).to_have_text(f"Test image 0, labelled {names[label]}")

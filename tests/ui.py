@@ -23,10 +23,11 @@ BROWSERS = [
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ]
 # The browser reaches this machine only, and asks nobody for updates. (Root, as in a container,
-# cannot have its sandbox, and /dev/shm may be small there.)
+# cannot have its sandbox, and /dev/shm may be small there. Without a GPU, software draws in 3D.)
 BROWSER_OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--enable-unsafe-swiftshader",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 

@@ -4,11 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from pipeline import files, network, splits
-from pipeline.arrays import Split
+from pipeline.arrays import IntArray, Split
 from pipeline.classes import read_classes
 from pipeline.errors import DataError, PipelineError
 from pipeline.paths import ERRORS, MODEL
@@ -33,7 +30,7 @@ class Material(NamedTuple):
     models: dict[str, keras.Model]
     no_champion: str
     test: Split
-    errors: npt.NDArray[np.int64]
+    errors: IntArray
     classes: list[str]
 
 

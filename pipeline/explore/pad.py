@@ -25,7 +25,6 @@ class Pad:
         """
         self.strokes: list[list[tuple[float, float]]] = []
         self.pen_down = False
-        self._shape = shape
         self._size = FINENESS * shape[0], FINENESS * shape[1]
         self._pen = drawing.PEN * min(self._size)
         self._on_draw = on_draw

@@ -1,22 +1,19 @@
 """The page: what a visitor does on it, and how the answers come."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from nicegui import run, ui
-from scipy.special import softmax
 
-from pipeline import insight
-from pipeline.arrays import ByteArray, FloatArray
-from pipeline.explore import drawing, pictures
+from pipeline.arrays import ByteArray
+from pipeline.explore import drawing
 from pipeline.explore.chooser import Chooser
 from pipeline.explore.material import Material
 from pipeline.explore.pad import Pad
 from pipeline.explore.results import Results
 from pipeline.explore.stack import Stack
+from pipeline.explore.views import explain, look
 from pipeline.figure_style import BLUE
-from pipeline.runtime import keras
 
 STYLE = Path(__file__).with_name("page.css")
 TITLE = "What the network sees"
@@ -28,31 +25,6 @@ LAYERS = (
     "Each plane is a layer, and each of its tiles shows where one filter finds its pattern: the "
     "brighter, the stronger. Drag to turn the stack; zoom with the wheel or two fingers."
 )
-
-
-class View(NamedTuple):
-    """What is shown of an answer: URLs of pictures, and the probability of each class."""
-
-    image: str
-    layers: dict[str, str]
-    probabilities: FloatArray
-
-
-def look(model: keras.Model, image: ByteArray) -> View:
-    """Ask a model about an image (height, width, channels), uint8."""
-    shown = pictures.url(pictures.to_picture(image))
-    height, width, _ = image.shape
-    layers = {f"input\n{width} x {height}": shown}
-    for name, maps in insight.layer_outputs(model, image[None]).items():
-        _, height, width, filters = maps.shape
-        layers[f"{name}\n{filters} maps, {width} x {height}"] = pictures.url(pictures.tile(maps[0]))
-    return View(shown, layers, softmax(insight.scores(model, image[None])[0]))
-
-
-def explain(model: keras.Model, image: ByteArray, label: int) -> str:
-    """Return the URL of a picture of what in the image speaks for a class, and against it."""
-    (attribution,) = insight.integrated_gradients(model, image[None], [label])
-    return pictures.url(pictures.overlay(image, attribution.sum(axis=-1)))
 
 
 class Page:
@@ -76,14 +48,16 @@ class Page:
                 choice.props("no-caps")
                 choice.on_value_change(lambda event: self._choose(event.value))
                 if material.no_champion:
-                    ui.html(tag="p", content=material.no_champion).classes("note")
+                    ui.label(material.no_champion).classes("note")
             with ui.element("section").classes("draw"):
                 ui.html(tag="h2", content="Draw or pick")
                 self._pad = Pad(self._images.shape[1:3], self._draw)
                 with ui.row().classes("w-full items-center justify-between no-wrap"):
                     self._truth = ui.label().classes("note")
                     ui.button("Clear", on_click=self._clear).props("outline")
-                self._chooser = Chooser(material, self._pick)
+                self._chooser = Chooser(
+                    material.test.labels, material.errors, material.classes, self._pick
+                )
             with ui.element("section").classes("results"):
                 ui.html(tag="h2", content="Its answer")
                 self._results = Results(material.classes)

@@ -74,7 +74,7 @@ class Results:
             probability = probabilities[number]
             name.set_text(self._classes[number])
             bar.set_value(float(probability))
-            bar.props(f'aria-label="{self._classes[number]}"')
+            bar.props["aria-label"] = self._classes[number]
             share.set_text(percent(probability) if probability else "")
             if number == best and probability:
                 bar.classes("best")

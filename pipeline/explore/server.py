@@ -9,7 +9,8 @@ from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from nicegui import ui
 
 from pipeline.explore.material import Material
-from pipeline.explore.page import TITLE, Page, explain, look
+from pipeline.explore.page import TITLE, Page
+from pipeline.explore.views import explain, look
 
 
 def serve(material: Material, listener: socket.socket) -> None:

@@ -31,9 +31,7 @@ class Stack:
 
     def __init__(self) -> None:
         camera = ui.scene.perspective_camera(fov=FIELD_OF_VIEW)
-        self.scene = ui.scene(
-            grid=False, camera=camera, background_color=pictures.BACKGROUND, fps=30
-        )
+        self.scene = ui.scene(grid=False, camera=camera, background_color=pictures.BACKGROUND)
         self.scene.style(f"width: 100%; aspect-ratio: {ASPECT}")
         self.scene.props('role=img aria-label="The layers of the network, one behind the other"')
         with ui.row().classes("w-full items-center no-wrap"):
