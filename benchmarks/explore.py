@@ -7,12 +7,7 @@ the digits in `benchmarks.drawn_digits` the current model recognises, with and w
 import argparse
 import itertools
 import os
-import re
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.drawn_digits import Drawing, drawings
+from benchmarks.local_server import serving
 from benchmarks.table import number, table
 from pipeline import insight, network
 from pipeline.arrays import ByteArray
@@ -46,25 +42,6 @@ attribution.querySelector("img").addEventListener("load", () => {
   times.attribution = performance.now();
 });
 """
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    """Serve the page of the present folder; give its address.
-
-    Raises:
-        RuntimeError: the server does not start.
-    """
-    command = [sys.executable, "-m", "pipeline.explore", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
-        try:
-            said = server.stdout.readline() if server.stdout else ""
-            url = re.search(r"http://\S+", said)
-            if not url:
-                raise RuntimeError(f"the page does not start: {said}")
-            yield url[0]
-        finally:
-            server.terminate()
 
 
 def draw_on(page: Page, drawing: Drawing) -> None:
@@ -134,7 +111,7 @@ def main() -> None:
     args = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    with serving() as url:
+    with serving("pipeline.explore") as url:
         waits = np.array(measure_answers(url, args.strokes))
     rows = [
         [name, *(number(float(np.percentile(column, percent))) for percent in (50, 95, 100))]

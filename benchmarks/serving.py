@@ -7,42 +7,21 @@ machine that does both.
 
 import argparse
 import json
-import re
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
+from benchmarks.local_server import serving
 from benchmarks.table import number, table
 
 TEST_IMAGES = Path("data/prepared/test_images.npy")
 SIZES = (1, 100)  # images in a request
 CLIENTS = (1, 4)
-
-
-@contextmanager
-def running_server() -> Iterator[int]:
-    """Serve the champion of the present folder; give the port.
-
-    Raises:
-        RuntimeError: the server does not start.
-    """
-    command = [sys.executable, "-m", "pipeline.serve", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
-        try:
-            said = server.stdout.readline() if server.stdout else ""
-            port = re.search(r":(\d+)/invocations", said)
-            if not port:
-                raise RuntimeError(f"the server does not start: {said}")
-            yield int(port[1])
-        finally:
-            server.terminate()
 
 
 def measure_client(port: int, bodies: list[bytes], seconds: float) -> list[float]:
@@ -79,7 +58,8 @@ def main() -> None:
     seconds = parser.parse_args().seconds
     images = np.load(TEST_IMAGES)
     rows = []
-    with running_server() as port:
+    with serving("pipeline.serve") as address:
+        port = urlsplit(address).port or 80
         for size in SIZES:
             starts = range(0, min(len(images), 10 * size), size)
             batches = (images[start : start + size].tolist() for start in starts)

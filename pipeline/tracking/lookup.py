@@ -17,13 +17,13 @@ def find_runs(states: Iterable[str]) -> dict[str, str]:
     Raises:
         PipelineError: the store does not answer.
     """
-    database = store.database()
-    if database and not database.exists():
-        return {}
     found = {}
     with store.plain_errors():
-        client, experiment = store.find_experiment()
-        for state in states if experiment else ():
+        place = store.find_experiment()
+        if place is None:
+            return {}
+        client, experiment = place
+        for state in states:
             for run in runs.find(client, experiment, {runs.STATE_TAG: state}):
                 found[state] = f"{run.info.run_name} ({place_of(run.info.run_id, experiment)})"
     return found

@@ -38,13 +38,13 @@ def find_results(wanted: Mapping[str, Params]) -> dict[str, Result]:
     Raises:
         PipelineError: the store does not answer.
     """
-    database = store.database()
-    if database and not database.exists():
-        return {}
     found = {}
     with store.plain_errors():
-        client, experiment = store.find_experiment()
-        for name, params in wanted.items() if experiment else ():
+        place = store.find_experiment()
+        if place is None:
+            return {}
+        client, experiment = place
+        for name, params in wanted.items():
             conditions = ["attributes.status = 'FINISHED'", f"tags.`{runs.STATE_TAG}` LIKE '%'"]
             conditions += [f"params.`{key}` = '{value}'" for key, value in flatten(params).items()]
             matching = runs.find(client, experiment, {}, " and ".join(conditions))

@@ -82,11 +82,14 @@ def open_store() -> tuple["MlflowClient", str]:
             del os.environ[name]
 
 
-def find_experiment() -> tuple["MlflowClient", str]:
-    """Return a client of the store and the id of the experiment, or "" where there is none yet.
+def find_experiment() -> tuple["MlflowClient", str] | None:
+    """Return a client of the store and the id of the experiment, where there is one already.
 
     Nothing is made, and MLflow does not try for long.
     """
+    path = database()
+    if path and not path.exists():
+        return None
     mlflow = import_mlflow()
     os.environ.update(IMPATIENT)
     mlflow.set_tracking_uri(tracking_uri())
@@ -95,7 +98,7 @@ def find_experiment() -> tuple["MlflowClient", str]:
     if identifier and not name:
         return client, identifier
     found = client.get_experiment_by_name(name or EXPERIMENT)
-    return client, found.experiment_id if found else ""
+    return (client, found.experiment_id) if found else None
 
 
 @contextmanager
