@@ -28,6 +28,7 @@ STATE_FILES = [
 ]
 OTHERS = {
     "prepare.dataset": "fashion",
+    "prepare.image_size": [28, 28],
     "prepare.train_samples": 2001,
     "prepare.val_samples": 501,
     "prepare.val_from": "test",
@@ -37,14 +38,19 @@ OTHERS = {
     "model.dense_units": [128, 128],
     "model.dropout": 0.1,
     "model.batch_norm": True,
+    "augmentation.rotation": 1.0,
+    "augmentation.shift": 0.1,
+    "augmentation.zoom": 0.1,
     "train.epochs": 11,
     "train.batch_size": 65,
     "train.optimizer": "sgd",
     "train.learning_rate": 0.0010000001,
     "train.learning_rate_schedule": "cosine",
+    "train.label_smoothing": 0.1,
     "train.early_stopping_patience": 1,
     "train.seed": 1,
     "train.threads": 1,
+    "evaluate.images": [0],
     "evaluate.confidence": 0.99,
 }
 
