@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.browser import BROWSER_OPTIONS, installed_browser
 from benchmarks.drawn_digits import Drawing, drawings
 from benchmarks.local_server import serving
 from benchmarks.table import number, table
@@ -21,7 +22,6 @@ from pipeline import insight, network
 from pipeline.arrays import ByteArray
 from pipeline.explore.drawing import PEN, centre, draw
 from pipeline.paths import MODEL
-from tests.ui import BROWSER_OPTIONS, find_browser
 
 CORES = 2  # what the target is for
 FRAME = 1 / 60  # seconds between two events of a mouse
@@ -64,7 +64,9 @@ def measure_answers(url: str, count: int) -> list[list[float]]:
     """Draw digits; return for each the milliseconds from its last point to answer, attribution."""
     waits = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=BROWSER_OPTIONS)
+        browser = playwright.chromium.launch(
+            executable_path=installed_browser(), args=BROWSER_OPTIONS
+        )
         page = browser.new_page(viewport={"width": 1280, "height": 1400})
         page.goto(url)
         page.locator("[data-initializing]").wait_for(state="detached")

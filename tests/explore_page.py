@@ -8,8 +8,9 @@ from contextlib import contextmanager, suppress
 import psutil
 from playwright.sync_api import Page, expect, sync_playwright
 
+from benchmarks.browser import BROWSER_OPTIONS
 from tests.conftest import Clone
-from tests.ui import BROWSER_OPTIONS, find_browser, use_this_environment
+from tests.ui import find_browser, use_this_environment
 
 TIMEOUT_MS = 60_000
 # Where the pen goes, from the top left of the pad (0, 0) to its bottom right (1, 1).

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.browser import BROWSER_OPTIONS
 from tests.conftest import ROOT, Clone
-from tests.ui import BROWSER_OPTIONS, find_browser
+from tests.ui import find_browser
 
 PLOTS = {
     "Loss by epoch",

@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from ruamel.yaml import YAML
 
+from benchmarks.browser import BROWSER_OPTIONS
 from tests.conftest import Clone
-from tests.ui import BROWSER_OPTIONS, Ui, find_browser, serve_ui
+from tests.ui import Ui, find_browser, serve_ui
 
 FIRST = {
     "train.epochs": 2,

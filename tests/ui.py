@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import sys
 import time
@@ -14,22 +13,8 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
+from benchmarks.browser import installed_browser
 from tests.conftest import Clone
-
-BROWSERS = [
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-]
-# The browser reaches this machine only, and asks nobody for updates. (Root, as in a container,
-# cannot have its sandbox, and /dev/shm may be small there. Without a GPU, software draws in 3D.)
-BROWSER_OPTIONS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    "--enable-unsafe-swiftshader",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
 
 
 @dataclass
@@ -43,7 +28,7 @@ class Ui:
 
 def find_browser() -> str:
     """Return the command of an installed browser; without one, skip the test, but not in CI."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser = installed_browser()
     if browser is None and "CI" not in os.environ:
         pytest.skip("no Chromium and no Chrome is installed")
     assert browser

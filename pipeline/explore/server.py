@@ -15,9 +15,8 @@ from pipeline.explore.views import explain, look
 
 def serve(material: Material, listener: socket.socket) -> None:
     """Serve the page until the process is told to end."""
-    for (
-        model
-    ) in material.models.values():  # TensorFlow makes its graphs now, not at the first stroke
+    for model in material.models.values():
+        # TensorFlow makes its graphs now, not at the first stroke.
         blank = np.zeros(model.input_shape[1:], np.uint8)
         look(model, blank)
         explain(model, blank, 0)
