@@ -248,6 +248,25 @@ def test_without_the_lesson_no_time_is_known(tmp_path: Path) -> None:
     assert f"{table}\n" == HEADER + HALF_ROW.replace("0.53", "?")
 
 
+def test_what_changes_little_of_an_earlier_one_names_it(tmp_path: Path) -> None:
+    sgd = {"train.optimizer": "sgd", "train.epochs": 3, "model.dropout": 0.5}
+    experiments = read(
+        tmp_path,
+        definition("lesson", LESSON),
+        definition("sgd", sgd),
+        definition("longer-sgd", sgd | {"train.epochs": 9}),
+        definition("longer", {"train.epochs": 9}),
+    )
+    table = results_table(experiments.values(), {})
+    changes = [line.split(" | ")[1] for line in table.splitlines()[2:]]
+    assert changes == [
+        "",
+        "`dropout: 0.5`, `epochs: 3`, `optimizer: sgd`",
+        "`sgd`, but `epochs: 9`",
+        "`epochs: 9`",
+    ]
+
+
 def test_tables_of_a_page_are_replaced_and_the_rest_stays(tmp_path: Path) -> None:
     experiments = made_up(tmp_path)
     path = tmp_path / "page.md"

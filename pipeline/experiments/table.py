@@ -30,19 +30,33 @@ def results_table(experiments: Iterable[Experiment], results: Mapping[str, Resul
             The lesson's training is the unit of time.
     """
     unit = results[LESSON].seconds if LESSON in results else None
-    return table(HEADER, [_row(one, results.get(one.name), unit) for one in experiments])
-
-
-def _row(experiment: Experiment, result: Result | None, unit: float | None) -> list[str]:
-    changes = [
-        f"`{name.partition('.')[2]}: {_plain(value)}`" for name, value in experiment.changes.items()
+    shown = list(experiments)
+    rows = [
+        _row(one, shown[:place], results.get(one.name), unit) for place, one in enumerate(shown)
     ]
+    return table(HEADER, rows)
+
+
+def _row(
+    experiment: Experiment, before: Iterable[Experiment], result: Result | None, unit: float | None
+) -> list[str]:
     return [
         f"`{experiment.name}`: {escape(experiment.description)}",
-        ", ".join(changes),
+        _changes(experiment, before),
         f"{experiment.params.prepare.train_samples:,}",
         *(_reached(result, unit) if result else NOT_RUN),
     ]
+
+
+def _changes(experiment: Experiment, before: Iterable[Experiment]) -> str:
+    """Return what it changes of the lesson, or, if that is less, of one of those before it."""
+    like, changes = "", experiment.changes
+    for other in before:
+        fewer = experiment.changes_from(other.params)
+        if len(fewer) < len(changes):
+            like, changes = f"`{other.name}`, but ", fewer
+    words = [f"`{name.partition('.')[2]}: {_plain(value)}`" for name, value in changes.items()]
+    return like + ", ".join(words)
 
 
 def _reached(result: Result, unit: float | None) -> list[str]:
