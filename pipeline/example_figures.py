@@ -15,7 +15,8 @@ from pipeline.picture_parts import grey_colours, shorten
 
 MAX_CLASSES = 20
 STEP = SIDE + 10  # dots from one image to the next
-CAPTION = 8  # characters that are about as wide as an image
+CAPTION = 8  # characters that are about as wide as an image, in letters of
+SIZE = 10  # points
 
 
 @styled
@@ -46,11 +47,11 @@ def attributions(predictions: pd.DataFrame, images: ByteArray, values: FloatArra
         signed = values[place].sum(axis=-1)
         limit = float(np.quantile(np.abs(signed), 0.99))
         pictures = shown[place], *mosaic.show_signed(signed, limit)
-        texts = f"#{image}", shorten(predicted, CAPTION), shorten(label, CAPTION)
+        texts = f"#{image}", shorten(predicted), shorten(label)
         y, x = place // 3 * row_height, place % 3 * 310
         for picture, text in zip(pictures, texts, strict=True):
             canvas.paste(mosaic.fit(picture, SIDE), x, y)
-            canvas.write(text, x + SIDE / 2, y + SIDE + 2, ha="center")
+            canvas.write(text, x + SIDE / 2, y + SIDE + 2, ha="center", size=_fitting_size(text))
             x += STEP
     canvas.add_scale("against", "for", 320, height)
     return canvas.figure
@@ -85,14 +86,23 @@ def typical_and_unsure(
     for row, (name, (typical, unsure)) in enumerate(zip(shown, chosen, strict=True)):
         y = 2 * LINE + 12 + row * row_height
         middle = y + SIDE / 2
-        canvas.write(shorten(name, CAPTION), 0, middle, va="center", weight="bold", size=11)
+        caption = shorten(name)
+        size = 1.1 * _fitting_size(caption)
+        canvas.write(caption, 0, middle, va="center", weight="bold", size=size)
         for start, numbers in zip(starts, (typical, unsure), strict=True):
             pictures = mosaic.show_images(images[numbers], colours)
             for x, picture, number in zip(count(start, STEP), pictures, numbers, strict=False):
                 canvas.paste(mosaic.fit(picture, SIDE), x, y)
                 canvas.write(f"#{number}", x + SIDE / 2, y + SIDE + 2, ha="center", color=GREY)
         for x, number in zip(count(starts[1], STEP), unsure, strict=False):
-            rival, won = shorten(names[rivals[number]], CAPTION), margins[number] < 0
-            style = {"weight": "bold", "color": VERMILLION} if won else {}
-            canvas.write(rival, x + SIDE / 2, y + SIDE + 2 + LINE, ha="center", **style)
+            rival, won = shorten(names[rivals[number]]), margins[number] < 0
+            style: dict[str, object] = {"ha": "center", "size": _fitting_size(rival)}
+            if won:
+                style |= {"weight": "bold", "color": VERMILLION}
+            canvas.write(rival, x + SIDE / 2, y + SIDE + 2 + LINE, **style)
     return canvas.figure
+
+
+def _fitting_size(text: str) -> float:
+    """Return the size, in points, at which a caption is about as wide as an image at most."""
+    return SIZE * min(1.0, CAPTION / len(text))
