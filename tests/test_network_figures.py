@@ -92,7 +92,8 @@ def test_nothing_is_cut_off_or_lies_upon_another(shape: tuple[int, int, int]) ->
         boxes = [text.get_window_extent() for text in found]
         for text, box in zip(found, boxes, strict=True):
             assert isinstance(text, Text)
-            assert float(text.get_fontsize()) >= 10
+            # Long names of classes are small, to be whole.
+            assert float(text.get_fontsize()) >= (10 if len(text.get_text()) <= 8 else 6.5)
             inside = frame.x0 <= box.x0 and box.x1 <= frame.x1
             assert inside, text.get_text()
             assert frame.y0 <= box.y0, text.get_text()
@@ -175,7 +176,7 @@ def test_errors_come_surest_first_each_with_what_speaks_for_both_classes(
     for picture, correct in zip(shown, expected, strict=True):
         difference = picture.astype(int) - mosaic.fit(correct, SIDE)
         assert np.abs(difference).max() <= 6  # the quantile lies between two values
-    captions = ["#3", "Ankle…ot", "T-shi…op", "#1", "T-shi…op", "Bag"]
+    captions = ["#3", "Ankle boot", "T-shirt/top", "#1", "T-shirt/top", "Bag"]
     assert words(figure)[2:] == [*captions, "against", "for"]
 
 
@@ -201,9 +202,9 @@ def test_each_class_shows_typical_images_then_unsure_ones_with_their_rivals() ->
 
     figure = example_figures.typical_and_unsure(MARGINS, RIVALS, LABELS, images, NAMES)
 
-    expected = ["T-shi…op", "#3", "#3", "Ankle…ot"]
-    expected += ["Bag", "#0", "#1", "#1", "#0", "T-shi…op", "Ankle…ot"]
-    expected += ["Ankle…ot", "#2", "#2", "Bag"]
+    expected = ["T-shirt/top", "#3", "#3", "Ankle boot"]
+    expected += ["Bag", "#0", "#1", "#1", "#0", "T-shirt/top", "Ankle boot"]
+    expected += ["Ankle boot", "#2", "#2", "Bag"]
     assert words(figure)[-len(expected) :] == expected
     numbers = [int(text[1:]) for text in expected if text.startswith("#")]
     inked = 255 - images.repeat(3, axis=1).repeat(3, axis=2).repeat(3, axis=3)
@@ -211,7 +212,7 @@ def test_each_class_shows_typical_images_then_unsure_ones_with_their_rivals() ->
         assert_array_equal(picture, inked[number])
     bold = [text.get_text() for text in figure.texts if text.get_fontweight() == "bold"][1:]
     # The names of the classes, and the rivals of the images with negative margins.
-    assert bold == ["T-shi…op", "Ankle…ot", "Bag", "T-shi…op", "Ankle…ot"]
+    assert bold == ["T-shirt/top", "Ankle boot", "Bag", "T-shirt/top", "Ankle boot"]
 
 
 def test_of_many_classes_20_are_drawn() -> None:
