@@ -1,6 +1,8 @@
-"""The arrays that stages pass on."""
+"""The arrays that stages pass on, and how to read those that are too large for memory."""
 
-from typing import NamedTuple
+import mmap
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,3 +23,26 @@ class Split(NamedTuple):
 
     images: ByteArray
     labels: LabelArray
+
+
+CHUNK = 1000  # images
+
+
+def chunks(array: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """Return copies of an array's parts, one after another, CHUNK images or labels each."""
+    for start in range(0, len(array), CHUNK):
+        yield np.array(array[start : start + CHUNK])
+        let_go(array)
+
+
+def let_go(array: npt.NDArray[Any]) -> None:
+    """Let go of the memory in which parts of a file lie that an array is mapped to.
+
+    The system keeps them as long as it has room, but they no longer count as this process's, whose
+    memory would else grow up to the size of the file.
+    """
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap):
+        base.madvise(mmap.MADV_DONTNEED)

@@ -2,22 +2,21 @@
 
 import hashlib
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.arrays import ByteArray, Split
+from pipeline.arrays import ByteArray, LabelArray, Split, chunks
 
-HISTOGRAM_BATCH = 1000  # images; np.bincount makes a copy with 8 bytes per pixel
 DIGITS = 6
 
 
 class _Looks(NamedTuple):
-    """What tells images from others: the MD5 of each one's pixels; and how many are constant."""
+    """A key of each image, (N,), uint64: that of its pixels; and how many images are constant."""
 
-    digests: list[bytes]
+    keys: npt.NDArray[np.uint64]
     constant: int
 
 
@@ -43,16 +42,9 @@ def describe(chosen: Mapping[str, Split], names: Sequence[str]) -> dict[str, obj
         occur in other splits. Fractions are rounded to 6 digits.
     """
     looks = {name: _look_at(split.images) for name, split in chosen.items()}
-    labels: defaultdict[bytes, set[int]] = defaultdict(set)
-    for name, split in chosen.items():
-        for digest, label in zip(looks[name].digests, split.labels.tolist(), strict=True):
-            labels[digest].add(label)
-    ambiguous = {digest for digest, of_digest in labels.items() if len(of_digest) > 1}
-
-    def count_in(name: str, digests: set[bytes]) -> int:
-        return sum(digest in digests for digest in looks[name].digests)
-
-    sets = {name: set(look.digests) for name, look in looks.items()}
+    keys = {name: look.keys for name, look in looks.items()}
+    labels = [np.asarray(split.labels) for split in chosen.values()]
+    ambiguous = _find_ambiguous(np.concatenate([*keys.values()]), np.concatenate(labels))
     return {
         "splits": [
             {
@@ -60,13 +52,15 @@ def describe(chosen: Mapping[str, Split], names: Sequence[str]) -> dict[str, obj
                 **_describe_classes(split, names),
                 **_describe_pixels(split.images),
                 "constant_images": looks[name].constant,
-                "repeated_images": len(split.images) - len(sets[name]),
-                "ambiguous_images": count_in(name, ambiguous),
+                "repeated_images": len(split.images) - len(np.unique(keys[name])),
+                "ambiguous_images": _count_in(keys[name], ambiguous),
             }
             for name, split in chosen.items()
         ],
-        "val_images_also_in": {"train": count_in("val", sets["train"])},
-        "test_images_also_in": {name: count_in("test", sets[name]) for name in ("train", "val")},
+        "val_images_also_in": {"train": _count_in(keys["val"], keys["train"])},
+        "test_images_also_in": {
+            name: _count_in(keys["test"], keys[name]) for name in ("train", "val")
+        },
     }
 
 
@@ -97,9 +91,8 @@ def _describe_pixels(images: ByteArray) -> dict[str, float]:
 
     Both come from a histogram, in integers up to the last step, so they are the same everywhere.
     """
-    starts = range(0, len(images), HISTOGRAM_BATCH)
-    batches = (images[start : start + HISTOGRAM_BATCH] for start in starts)
-    histograms = [np.bincount(batch.ravel(), minlength=256) for batch in batches]
+    # A copy in 8 bytes per pixel is made of each chunk.
+    histograms = [np.bincount(chunk.ravel(), minlength=256) for chunk in chunks(images)]
     histogram = np.sum(histograms, axis=0).tolist()
     count = sum(histogram)
     total = sum(value * number for value, number in enumerate(histogram))
@@ -110,8 +103,22 @@ def _describe_pixels(images: ByteArray) -> dict[str, float]:
 
 
 def _look_at(images: ByteArray) -> _Looks:
-    digests, constant = [], 0
-    for image in images:
-        digests.append(hashlib.md5(image.tobytes(), usedforsecurity=False).digest())
+    keys, constant = np.empty(len(images), np.uint64), 0
+    for place, image in enumerate(image for chunk in chunks(images) for image in chunk):
+        # Any two of a million different images have the same key with a probability of 3e-8.
+        digest = hashlib.blake2b(image.tobytes(), digest_size=keys.itemsize).digest()
+        keys[place] = int.from_bytes(digest)
         constant += bool((image == image[0, 0]).all())
-    return _Looks(digests, constant)
+    return _Looks(keys, constant)
+
+
+def _find_ambiguous(keys: npt.NDArray[np.uint64], labels: LabelArray) -> npt.NDArray[np.uint64]:
+    """Return the keys that come with more than one label; keys and labels are (N,)."""
+    order = np.argsort(keys)
+    keys, labels = keys[order], labels[order]
+    found: npt.NDArray[np.uint64] = keys[1:][(keys[1:] == keys[:-1]) & (labels[1:] != labels[:-1])]
+    return found
+
+
+def _count_in(keys: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64]) -> int:
+    return int(np.isin(keys, others).sum())

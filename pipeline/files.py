@@ -1,7 +1,6 @@
 """Write files whole or not at all, and say plainly what is wrong with those that are read."""
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pipeline.arrays import ByteArray, LabelArray
+from pipeline.arrays import ByteArray, LabelArray, chunks
 from pipeline.errors import DataError, PipelineError
 
 REMEDY = "`dvc repro` makes it again"
@@ -59,9 +58,12 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 
 def write_array(path: Path, array: ByteArray | LabelArray) -> None:
     """Write `array` as a plain `.npy` file, which can be memory-mapped."""
-    content = io.BytesIO()  # given a file, NumPy does not notice that its last bytes do not fit
-    np.save(content, array, allow_pickle=False)
-    write_bytes(path, content.getvalue())
+    header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        # NumPy itself would not notice that the last bytes do not fit on the disk.
+        for part in chunks(array):
+            file.write(part.tobytes())
 
 
 def read_text(path: Path, parse: Callable[[str], Parsed]) -> Parsed:

@@ -7,9 +7,13 @@ type of the items, one for the number of dimensions (the rank), each dimension a
 
 import gzip
 import math
+import os
+import shutil
 import struct
+import tempfile
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -49,45 +53,56 @@ def find_idx(path: Path) -> Path:
 
 
 def read_idx(file: Path, rank: int) -> ByteArray:
-    """Read an IDX file of unsigned bytes with `rank` dimensions, without a copy.
+    """Map an IDX file of unsigned bytes with `rank` dimensions into memory.
 
-    It is gzipped if its name ends in `.gz`.
+    It is gzipped if its name ends in `.gz`, and then unpacked into a temporary file.
 
     Raises:
         DataError: the file cannot be read, or is not a whole IDX file of that type and rank.
     """
     try:
-        data = file.read_bytes()
+        with file.open("rb") as content:
+            if file.suffix != ".gz":
+                return _map(file, content, rank)
+            with tempfile.TemporaryFile() as unpacked:
+                _gunzip(file, content, unpacked)
+                return _map(file, unpacked, rank)
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror}") from error
-    if file.suffix == ".gz":
-        data = _gunzip(file, data)
-    if not data:
-        raise DataError(f"{file}: is empty")
-    if len(data) >= 4:
-        _check_magic(file, data[:4], rank)
+
+
+def _map(file: Path, content: IO[bytes], rank: int) -> ByteArray:
     header_size = 4 + 4 * rank
-    if len(data) < header_size:
-        raise DataError(f"{file}: has {len(data)} bytes, its header alone takes {header_size}")
-    shape = struct.unpack_from(f">{rank}I", data, offset=4)
-    announced, found = math.prod(shape), len(data) - header_size
+    header, size = content.read(header_size), os.fstat(content.fileno()).st_size
+    if not header:
+        raise DataError(f"{file}: is empty")
+    if len(header) >= 4:
+        _check_magic(file, header[:4], rank)
+    if len(header) < header_size:
+        raise DataError(f"{file}: has {size} bytes, its header alone takes {header_size}")
+    shape = struct.unpack_from(f">{rank}I", header, offset=4)
+    announced, found = math.prod(shape), size - header_size
     if announced != found:
         dimensions = "x".join(map(str, shape))
         raise DataError(
             f"{file}: {found} bytes follow its header, which announces {announced} ({dimensions})"
         )
-    return np.frombuffer(data, np.uint8, offset=header_size).reshape(shape)
+    return np.memmap(content, np.uint8, "r", header_size, shape)
 
 
-def _gunzip(file: Path, content: bytes) -> bytes:
-    if content and not content.startswith(GZIP_MAGIC):
+def _gunzip(file: Path, packed: IO[bytes], unpacked: IO[bytes]) -> None:
+    start = packed.read(len(GZIP_MAGIC))
+    if start and start != GZIP_MAGIC:
         raise DataError(f"{file}: is not gzipped; if it is plain IDX, remove .gz from its name")
+    packed.seek(0)
     try:
-        return gzip.decompress(content)
+        with gzip.open(packed) as content:
+            shutil.copyfileobj(content, unpacked)
     except EOFError as error:
         raise DataError(f"{file}: its gzip data is cut short; get the file again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{file}: its gzip data is damaged ({error}); get it again") from error
+    unpacked.seek(0)
 
 
 def _check_magic(file: Path, magic: bytes, rank: int) -> None:

@@ -22,7 +22,7 @@ def has_idx(folder: Path) -> bool:
 def read_idx_folder(folder: Path, size: tuple[int, int] | None) -> Dataset:
     """Read and check the training and the test split of a folder.
 
-    The arrays are read-only views of the files' bytes. The classes are named in `classes.txt`, one
+    The arrays are mapped to files and can only be read. The classes are named in `classes.txt`, one
     a line; without that file they are called by their labels, from 0 to the highest there is.
 
     Args:

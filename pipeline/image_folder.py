@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.arrays import Split
+from pipeline.arrays import ByteArray, Split
 from pipeline.classes import find_fault
 from pipeline.errors import DataError
 from pipeline.image_file import read_image
-from pipeline.raw_data import Dataset, describe_shape
+from pipeline.raw_data import Dataset, describe_shape, spill
 
 SPLITS = ("train", "test")
 ENDINGS = {".png", ".jpg", ".jpeg"}
@@ -47,14 +47,18 @@ class FileSplit:
         return len(self.files)
 
     def read(self, start: int, stop: int) -> Split:
-        """Read the files from `start` to before `stop`.
+        """Read the files from `start` to before `stop`, into a temporary file.
 
         Raises:
             DataError: one is damaged, or is not like the first.
         """
         shape = read_image(self.first, self.size).shape
-        images = np.empty((stop - start, *shape), np.uint8)
-        for place, file in enumerate(self.files[start:stop]):
+        images = spill(self._images(start, stop, shape), (stop - start, *shape))
+        dtype = np.min_scalar_type(self.classes - 1)  # the smallest that has them all
+        return Split(images, np.array(self.labels[start:stop], dtype))
+
+    def _images(self, start: int, stop: int, shape: tuple[int, ...]) -> Iterator[ByteArray]:
+        for file in self.files[start:stop]:
             image = read_image(file, self.size)
             if image.shape != shape:
                 remedy = (
@@ -66,9 +70,7 @@ class FileSplit:
                     f"{file}: is {describe_shape(image.shape)}, but {self.first} is "
                     f"{describe_shape(shape)}; {remedy}"
                 )
-            images[place] = image
-        dtype = np.min_scalar_type(self.classes - 1)  # the smallest that has them all
-        return Split(images, np.array(self.labels[start:stop], dtype))
+            yield image
 
 
 def has_class_folders(folder: Path) -> bool:

@@ -1,5 +1,7 @@
 """Raw data, of which the images that train, validate and test are chosen."""
 
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -7,7 +9,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
-from pipeline.arrays import ByteArray, LabelArray, Split
+from pipeline.arrays import ByteArray, LabelArray, Split, chunks
+from pipeline.errors import PipelineError
 
 CHANNELS = {1: "grey", 3: "colour"}
 
@@ -33,7 +36,7 @@ class Dataset(NamedTuple):
 
 @dataclass(frozen=True)
 class ArraySplit:
-    """A raw split that lies in memory.
+    """A raw split that is an array.
 
     Attributes:
         images: (N, height, width, channels).
@@ -50,11 +53,31 @@ class ArraySplit:
         return len(self.images)
 
     def read(self, start: int, stop: int) -> Split:
-        """Return views of the arrays, or resized images."""
+        """Return views of the arrays; resized images lie in a temporary file."""
         images = self.images[start:stop]
         if self.size:
-            images = np.stack([resize_array(image, self.size) for image in images])
+            size, channels = self.size, images.shape[3]
+            resized = (resize_array(image, size) for part in chunks(images) for image in part)
+            images = spill(resized, (len(images), *size, channels))
         return Split(images, self.labels[start:stop])
+
+
+def spill(images: Iterable[ByteArray], shape: tuple[int, ...]) -> ByteArray:
+    """Return images (height, width, channels) as an array in a temporary file.
+
+    Args:
+        images: N of them.
+        shape: of the array, (N, height, width, channels).
+    """
+    try:
+        with tempfile.TemporaryFile() as file:
+            for image in images:
+                file.write(image.tobytes())
+            return np.memmap(file, np.uint8, "r", shape=shape)
+    except OSError as error:
+        raise PipelineError(
+            f"{tempfile.gettempdir()}: a temporary file cannot be written: {error.strerror}"
+        ) from error
 
 
 def resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -6,7 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.arrays import Split
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.arrays import ByteArray, LabelArray, Split, let_go
 
 
 @contextmanager
@@ -63,14 +66,21 @@ def batches(split: Split, batch_size: int, shuffle_seed: int | None = None) -> t
     The autotuner is off: joining its thread, which sleeps in doubling steps, can take as long as
     an epoch (see benchmarks/README.md), and there is nothing to tune.
     """
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
+
+    def gather(chosen: npt.NDArray[np.int64]) -> tuple[ByteArray, LabelArray]:
+        gathered = split.images[chosen], split.labels[chosen]
+        let_go(split.images)
+        return gathered
+
+    def gather_tensors(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = tf.numpy_function(gather, [chosen], [tf.uint8, split.labels.dtype])
+        images.set_shape((None, *split.images.shape[1:]))
+        labels.set_shape((None,))
+        return images, labels
+
     indices = tf.data.Dataset.range(len(split.labels))
     if shuffle_seed is not None:
         indices = indices.shuffle(len(split.labels), seed=shuffle_seed)
     options = tf.data.Options()
     options.autotune.enabled = False
-    return (
-        indices.batch(batch_size)
-        .map(lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen)))
-        .with_options(options)
-    )
+    return indices.batch(batch_size).map(gather_tensors).with_options(options)

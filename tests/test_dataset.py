@@ -317,8 +317,7 @@ def test_gzip_with_broken_checksum_is_refused(tmp_path: Path) -> None:
 
     message = fault(lambda: read_idx(find_idx(tmp_path / LABELS), rank=1), tmp_path)
 
-    expected = "its gzip data is damaged (CRC check failed); get it again"
-    assert message == f"{LABELS}.gz: {expected}"
+    assert message.startswith(f"{LABELS}.gz: its gzip data is damaged (CRC check failed")
 
 
 def test_gzip_with_broken_data_is_refused(tmp_path: Path) -> None:
@@ -341,10 +340,10 @@ def test_directory_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_unreadable_file_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Path) -> bytes:
+    def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
 
     message = fault(lambda: read_idx(find_idx(folder / LABELS), rank=1), folder)
 
