@@ -1,30 +1,29 @@
 """How large the feature maps of a network are."""
 
-from pipeline.errors import ParamsError
-from pipeline.params import ModelParams
-from pipeline.paths import PARAMS
+from collections.abc import Sequence
 
 
-def feature_map_size(params: ModelParams, height: int, width: int) -> tuple[int, int]:
+def feature_map_size(
+    conv_blocks: Sequence[Sequence[int]], kernel_size: int, height: int, width: int
+) -> tuple[int, int]:
     """Return height and width, in pixels, of what the last block makes of images.
 
     Convolutions are unpadded, and pooling drops an odd last row and column.
 
     Raises:
-        ParamsError: nothing is left; the message says after which layer, and what to do.
+        ValueError: nothing is left; the message says after which layer, and what to do.
     """
-    kernel_size = params.kernel_size
     remedy = "use fewer layers or a smaller kernel_size" if kernel_size > 1 else "use fewer blocks"
     rows, columns = height, width
-    for block, filters in enumerate(params.conv_blocks, start=1):
+    for block, filters in enumerate(conv_blocks, start=1):
         for layer in [*(f"layer {n}" for n in range(1, len(filters) + 1)), "the pooling"]:
             if layer == "the pooling":
                 rows, columns = rows // 2, columns // 2
             else:
                 rows, columns = rows - (kernel_size - 1), columns - (kernel_size - 1)
             if min(rows, columns) < 1:
-                raise ParamsError(
-                    f"{PARAMS}: model.conv_blocks: {layer} of block {block} leaves nothing of "
+                raise ValueError(
+                    f"model.conv_blocks: {layer} of block {block} leaves nothing of "
                     f"images of {height}x{width} pixels; {remedy}"
                 )
     return rows, columns

@@ -1,11 +1,10 @@
 """Read data like MNIST's: four IDX files, gzipped or not, in one folder."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.arrays import ByteArray, LabelArray
+from pipeline.arrays import ByteArray
 from pipeline.classes import parse_classes
 from pipeline.errors import DataError
 from pipeline.idx import find_idx, read_idx, spellings
@@ -30,8 +29,8 @@ def read_idx_folder(folder: Path, size: tuple[int, int] | None) -> Dataset:
         size: height and width to resize images to; None: they stay as they are.
 
     Raises:
-        DataError: a file is missing or damaged, or the files do not hold images of one size with
-            as many labels, or not as many names as classes.
+        DataError: a file is missing or damaged, the files do not hold images of one size with as
+            many labels, a split has no image of a class, or there are not as many names as classes.
     """
     train, test = (_read_split(folder, prefix, size) for prefix in ("train", "t10k"))
     shapes = [split.images.shape[1:] for split in (train, test)]
@@ -41,7 +40,17 @@ def read_idx_folder(folder: Path, size: tuple[int, int] | None) -> Dataset:
             f"{folder}: training images are {describe_shape(shapes[0])}, but test images are "
             f"{describe_shape(shapes[1])}; they must agree"
         )
-    return Dataset(folder, _read_classes(folder, [train.labels, test.labels]), train, test)
+    count = 1 + max(int(split.labels.max()) for split in (train, test))
+    classes = _read_classes(folder, count)
+    for prefix, split in (("train", train), ("t10k", test)):
+        empty = sorted(set(range(count)) - set(np.unique(split.labels).tolist()))
+        if empty:
+            raise DataError(
+                f"{find_idx(_labels_path(folder, prefix))}: has no image of the class "
+                f"{classes[empty[0]]}; both splits must have images of all labels from 0 to "
+                f"{count - 1}"
+            )
+    return Dataset(folder, classes, train, test)
 
 
 def read_images(folder: Path, prefix: str) -> ByteArray:
@@ -72,16 +81,20 @@ def read_images(folder: Path, prefix: str) -> ByteArray:
 
 def _read_split(folder: Path, prefix: str, size: tuple[int, int] | None) -> ArraySplit:
     images = read_images(folder, prefix)
-    labels_file = find_idx(folder / f"{prefix}-labels-idx1-ubyte")
+    labels_file = find_idx(_labels_path(folder, prefix))
     labels = read_idx(labels_file, rank=1)
     if len(images) != len(labels):
         raise DataError(f"{labels_file}: has {len(labels)} labels for {len(images)} images")
     return ArraySplit(images, labels, size)
 
 
-def _read_classes(folder: Path, labels: Sequence[LabelArray]) -> list[str]:
+def _labels_path(folder: Path, prefix: str) -> Path:
+    return folder / f"{prefix}-labels-idx1-ubyte"
+
+
+def _read_classes(folder: Path, count: int) -> list[str]:
     """Return the names of the classes from `classes.txt`, if there is one, else their labels."""
-    file, count = folder / CLASS_NAMES, 1 + max(int(of_split.max()) for of_split in labels)
+    file = folder / CLASS_NAMES
     try:
         names = parse_classes(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:

@@ -21,7 +21,7 @@ def read_image(file: Path, size: tuple[int, int] | None) -> ByteArray:
 
     Black and white becomes grey, a palette becomes grey or colour, as its colours are, and an alpha
     channel that hides nothing is dropped. What would lose something is refused: transparency,
-    16 bits per channel, and printing colours.
+    16 bits per channel, printing colours, and animations.
 
     Args:
         file: a PNG or JPEG file.
@@ -40,12 +40,19 @@ def read_image(file: Path, size: tuple[int, int] | None) -> ByteArray:
         with Image.open(BytesIO(content), formats=FORMATS) as opened:
             opened.verify()  # the checksums of a PNG, which decoding does not look at
         with Image.open(BytesIO(content), formats=FORMATS) as opened:
+            frames = getattr(opened, "n_frames", 1)
             picture = ImageOps.exif_transpose(opened)
             picture.load()
     except UnidentifiedImageError as error:
         raise DataError(f"{file}: is not a PNG or JPEG image, or its start is damaged") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"{file}: has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller"
+        ) from error
     except Exception as error:  # Pillow has many for what a damaged file may hold
         raise DataError(f"{file}: is damaged ({error}); get it again or remove it") from error
+    if frames > 1:
+        raise DataError(f"{file}: is an animation of {frames} images; save one of them")
     if picture.mode not in PLAIN:
         raise DataError(f"{file}: has colours of the kind {picture.mode}; save it as RGB")
     plain = _make_plain(file, picture)

@@ -139,8 +139,8 @@ def _check_names(folder: Path, names: list[str]) -> None:
         same = known.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
         if same != name:
             raise DataError(
-                f"{folder}: the classes {same} and {name} differ in case only, which some file "
-                "systems cannot tell apart; rename or join them"
+                f"{folder}: the classes {same} and {name} differ in case or in the writing of "
+                "accents only, which some file systems cannot tell apart; rename or join them"
             )
 
 

@@ -1,15 +1,17 @@
 """The schema of `params.yaml`, which alone says what a run used: code holds no defaults."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline import params_faults, params_file
 from pipeline.errors import ParamsError
+from pipeline.feature_maps import feature_map_size
 from pipeline.paths import PARAMS
 
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]  # TensorFlow's sizes are 32-bit in places
+Side = Annotated[int, Field(ge=1, le=4096)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -28,7 +30,7 @@ class PrepareParams(_Strict):
     """
 
     dataset: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
-    image_size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None
+    image_size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None
     train_samples: Count
     val_samples: Count
     val_from: Literal["train", "test"]
@@ -114,6 +116,23 @@ class Params(_Strict):
     augmentation: AugmentationParams
     train: TrainParams
     evaluate: EvaluateParams
+
+    @model_validator(mode="after")
+    def _network_fits_resized_images(self) -> Self:
+        if self.prepare.image_size:
+            height, width = self.prepare.image_size
+            feature_map_size(self.model.conv_blocks, self.model.kernel_size, height, width)
+        return self
+
+    @model_validator(mode="after")
+    def _images_are_test_images(self) -> Self:
+        count = self.prepare.test_samples
+        if beyond := [image for image in self.evaluate.images or [] if image >= count]:
+            raise ValueError(
+                f"evaluate.images: there is no test image {beyond[0]:,}; with {count:,} test "
+                f"images, the last is {count - 1:,}"
+            )
+        return self
 
 
 def load_params(path: Path = PARAMS) -> Params:

@@ -53,6 +53,8 @@ def describe(error: ErrorDetails, schema: type[BaseModel]) -> str:
         choices=context.get("expected", "").replace("'", "").replace(" or ", ", "),
         entries="entry" if context.get("min_length") == 1 else "entries",
     )
+    if not place:  # what is wrong with the whole says which params it is about
+        return words
     return f"{'.'.join(names)}{''.join(f'[{i}]' for i in place[2:])}: {words}"
 
 

@@ -49,12 +49,16 @@ def score(
         labels: true class of each image, (N,).
         names: of the classes.
         confidence: level of the accuracy's interval, Wilson's score interval, such as 0.95.
+
+    Returns:
+        What is in `metrics/evaluation.json`. The recall of a class without images is None, and so
+        is the precision of one that is never predicted.
     """
     predicted = probabilities.argmax(axis=1)
     classes = list(range(len(names)))
     correct = int((labels == predicted).sum())
     low, high = calibration.wilson_interval(correct, len(labels), confidence)
-    per_class = {"labels": classes, "average": None, "zero_division": 0}
+    per_class = {"labels": classes, "average": None, "zero_division": np.nan}
     bins = calibration.bin_by_confidence(tabulate(probabilities, labels, names), confidence)
     return {
         "accuracy": round(correct / len(labels), 6),
@@ -69,5 +73,6 @@ def score(
     }
 
 
-def _by_class(names: Sequence[str], values: npt.NDArray[np.float64]) -> dict[str, float]:
-    return {name: round(float(value), 6) for name, value in zip(names, values, strict=True)}
+def _by_class(names: Sequence[str], values: npt.NDArray[np.float64]) -> dict[str, float | None]:
+    rounded = (None if np.isnan(value) else round(float(value), 6) for value in values)
+    return dict(zip(names, rounded, strict=True))

@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 
 from pipeline.arrays import FloatArray, IntArray
-from pipeline.errors import DataError
-from pipeline.paths import PARAMS
 
 CONFIDENT_ERRORS = 24
 FOLLOWED = 20  # of the first of each class: data may have hundreds of classes
@@ -32,20 +30,11 @@ def followed_images(labels: IntArray, chosen: Sequence[int] | None) -> list[int]
     Args:
         labels: of all test images, (N,).
         chosen: their numbers; None: the first image of each of the first `FOLLOWED` classes.
-
-    Raises:
-        DataError: a chosen number is not that of a test image.
     """
-    if chosen is None:
-        _, first = np.unique(labels, return_index=True)
-        return [int(image) for image in first[:FOLLOWED]]
-    for image in chosen:
-        if image >= len(labels):
-            raise DataError(
-                f"{PARAMS}: evaluate.images: there is no test image {image:,}; with "
-                f"{len(labels):,} test images, the last is {len(labels) - 1:,}"
-            )
-    return [*chosen]
+    if chosen is not None:
+        return [*chosen]
+    _, first = np.unique(labels, return_index=True)
+    return [int(image) for image in first[:FOLLOWED]]
 
 
 def score_margins(probabilities: FloatArray, labels: IntArray) -> tuple[FloatArray, IntArray]:

@@ -6,9 +6,10 @@ import time
 
 from pipeline import files, splits, stage
 from pipeline.classes import read_classes
+from pipeline.errors import ParamsError
 from pipeline.feature_maps import feature_map_size
-from pipeline.params import load_params
-from pipeline.paths import HISTORY, MODEL
+from pipeline.params import ModelParams, load_params
+from pipeline.paths import HISTORY, MODEL, PARAMS
 from pipeline.tracking.training_run import TrainingRun
 
 
@@ -22,12 +23,19 @@ def measure_run(seconds: float, images: int) -> dict[str, float]:
     }
 
 
+def _require_fit(params: ModelParams, height: int, width: int) -> None:
+    try:
+        feature_map_size(params.conv_blocks, params.kernel_size, height, width)
+    except ValueError as error:
+        raise ParamsError(f"{PARAMS}: {error}") from None
+
+
 def main() -> None:
     """Read the prepared training and validation images; write the model and its history."""
     params = load_params()
     train, val = splits.read_split("train"), splits.read_split("val")
     classes = len(read_classes())
-    feature_map_size(params.model, *train.images.shape[1:3])  # what does not fit makes no run
+    _require_fit(params.model, *train.images.shape[1:3])  # what does not fit makes no run
     with TrainingRun(params) as run:
         # Takes seconds, in which the process that the run has started imports MLflow.
         from pipeline import network, runtime, trainer

@@ -53,9 +53,19 @@ def read_whole(folder: Path, image_size: list[int] | None = None) -> Whole:
 def folder(tmp_path: Path) -> Path:
     """Three training and two test images, two of the four files gzipped."""
     (tmp_path / IMAGES).write_bytes(images(3))
-    (tmp_path / f"{LABELS}.gz").write_bytes(gzip.compress(labels(7, 0, 9)))
+    (tmp_path / f"{LABELS}.gz").write_bytes(gzip.compress(labels(1, 0, 1)))
     (tmp_path / f"{TEST_IMAGES}.gz").write_bytes(gzip.compress(images(2)))
-    (tmp_path / TEST_LABELS).write_bytes(labels(1, 2))
+    (tmp_path / TEST_LABELS).write_bytes(labels(1, 0))
+    return tmp_path
+
+
+@pytest.fixture
+def ten(tmp_path: Path) -> Path:
+    """An image of each of ten classes in both splits."""
+    for name in (IMAGES, TEST_IMAGES):
+        (tmp_path / name).write_bytes(images(10))
+    for name in (LABELS, TEST_LABELS):
+        (tmp_path / name).write_bytes(labels(*range(10)))
     return tmp_path
 
 
@@ -75,9 +85,9 @@ def test_reads_plain_and_gzipped_files(folder: Path) -> None:
     assert dataset.train.images.shape == (3, 28, 28, 1)
     assert dataset.train.images.dtype == dataset.train.labels.dtype == np.uint8
     assert dataset.train.images.ravel().tolist() == [i % 251 for i in range(3 * 28 * 28)]
-    assert dataset.train.labels.tolist() == [7, 0, 9]
+    assert dataset.train.labels.tolist() == [1, 0, 1]
     assert dataset.test.images.ravel().tolist() == [i % 251 for i in range(2 * 28 * 28)]
-    assert dataset.test.labels.tolist() == [1, 2]
+    assert dataset.test.labels.tolist() == [1, 0]
 
 
 def test_items_are_in_row_major_order(tmp_path: Path) -> None:
@@ -174,21 +184,40 @@ def test_as_many_labels_as_images_are_required(folder: Path, values: tuple[int, 
     assert message == f"{TEST_LABELS}: has {len(values)} labels for 2 images"
 
 
-def test_classes_without_names_are_called_by_their_labels(folder: Path) -> None:
-    assert read_whole(folder).classes == [str(label) for label in range(10)]
+def test_classes_without_names_are_called_by_their_labels(ten: Path) -> None:
+    assert read_whole(ten).classes == [str(label) for label in range(10)]
 
-    (folder / TEST_LABELS).write_bytes(labels(0, 255))
 
-    assert read_whole(folder).classes == [str(label) for label in range(256)]
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        ((1, 0, 1), (0, 0), f"{TEST_LABELS}: has no image of the class 1; "),
+        ((1, 1, 1), (0, 1), f"{LABELS}: has no image of the class 0; "),
+        ((0, 1, 3), (0, 1), f"{LABELS}: has no image of the class 2; "),
+        ((0, 1, 2), (0, 1), f"{TEST_LABELS}: has no image of the class 2; "),
+        ((0, 1, 0), (0, 2), f"{LABELS}: has no image of the class 2; "),
+    ],
+)
+def test_both_splits_must_have_every_class(
+    folder: Path, train: tuple[int, ...], test: tuple[int, ...], message: str
+) -> None:
+    (folder / f"{LABELS}.gz").unlink()
+    (folder / LABELS).write_bytes(labels(*train))
+    (folder / TEST_LABELS).write_bytes(labels(*test))
+
+    found = fault(lambda: read_whole(folder), folder)
+
+    assert found.startswith(message)
+    assert "must have images of all labels from 0 to" in found
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_classes_have_the_names_that_a_file_gives_them(folder: Path, ends: str, mark: str) -> None:
+def test_classes_have_the_names_that_a_file_gives_them(ten: Path, ends: str, mark: str) -> None:
     names = ["T-shirt/top", "a, b", '"', "NA", "été", "日本", "$x$", "7", "A", "a"]
-    (folder / "classes.txt").write_bytes((mark + ends.join(names) + ends).encode())
+    (ten / "classes.txt").write_bytes((mark + ends.join(names) + ends).encode())
 
-    assert read_whole(folder).classes == names
+    assert read_whole(ten).classes == names
 
 
 NAMES = [f"class {label}" for label in range(10)]
@@ -205,19 +234,19 @@ NAME_FAULTS = {
 
 
 @pytest.mark.parametrize(("names", "message"), NAME_FAULTS.values(), ids=NAME_FAULTS)
-def test_faulty_names_are_refused(folder: Path, names: list[str], message: str) -> None:
-    (folder / "classes.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+def test_faulty_names_are_refused(ten: Path, names: list[str], message: str) -> None:
+    (ten / "classes.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
 
-    found = fault(lambda: read_whole(folder), folder)
+    found = fault(lambda: read_whole(ten), ten)
 
     assert found.startswith(f"classes.txt: {message}")
     assert "must have one name a line" in found
 
 
-def test_names_that_are_not_utf_8_are_refused(folder: Path) -> None:
-    (folder / "classes.txt").write_bytes(b"caf\xe9\n" * 10)
+def test_names_that_are_not_utf_8_are_refused(ten: Path) -> None:
+    (ten / "classes.txt").write_bytes(b"caf\xe9\n" * 10)
 
-    message = fault(lambda: read_whole(folder), folder)
+    message = fault(lambda: read_whole(ten), ten)
 
     assert message.endswith("must have one name a line, in UTF-8")
 

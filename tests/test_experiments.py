@@ -1,7 +1,9 @@
 """`pipeline.experiments` runs what experiments.yaml says, and shows in docs what was recorded."""
 
 import json
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,12 @@ from typing import Any
 import mlflow
 import pytest
 from filelock import FileLock
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from pipeline.errors import ParamsError, PipelineError
-from pipeline.experiments import page
+from pipeline.experiments import page, runner
 from pipeline.experiments.definitions import Experiment, read_experiments
+from pipeline.experiments.dvc_run import arguments
 from pipeline.experiments.runner import describe
 from pipeline.experiments.table import results_table
 from pipeline.params import Params
@@ -92,6 +96,20 @@ def test_command_sets_what_differs_from_the_present_params(
         "    dvc exp run --name lesson -S 'model.conv_blocks=[[32,64,128]]' "
         "-S model.batch_norm=false"
     ]
+
+
+@pytest.mark.parametrize("dataset", ["2024", "1e3", "null", "True", "nan", "1_000", "-1"])
+def test_dataset_whose_name_is_like_a_number_stays_text(
+    committed: dict[str, Experiment], dataset: str
+) -> None:
+    edited = present(**{"prepare.dataset": dataset})
+    words = arguments(
+        "other", committed["lesson"].changes_from(edited) | {"prepare.dataset": dataset}
+    )
+    override = OverridesParser.create().parse_override(words[-1])
+    assert words[:-1] == ["--name", "other", "-S"]
+    assert override.value() == dataset
+    assert isinstance(override.value(), str)
 
 
 def test_changes_are_told_from_what_is_as_in_the_lesson(tmp_path: Path) -> None:
@@ -321,6 +339,33 @@ def test_points_of_the_curve_are_the_runs_of_its_lines(tmp_path: Path) -> None:
     }
 
 
+def test_experiment_that_fails_leaves_the_one_that_had_its_name(
+    committed: dict[str, Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*words: str) -> str:
+        me = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+        run = subprocess.run(["git", *me, *words], capture_output=True, text=True, check=True)
+        return run.stdout.strip()
+
+    def fail(*_: object) -> None:
+        assert not git("for-each-ref", "refs/exps")
+        raise PipelineError("mlp: `dvc exp run` failed")
+
+    monkeypatch.chdir(tmp_path)
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "--message", "First")
+    head = git("rev-parse", "HEAD")
+    ref = f"refs/exps/{head[:2]}/{head[2:]}/mlp"
+    git("update-ref", ref, head)
+    monkeypatch.setattr(runner, "remove_experiment", lambda _: git("update-ref", "-d", ref))
+    monkeypatch.setattr(runner, "run_experiment", fail)
+
+    with pytest.raises(PipelineError):
+        runner._run(committed["mlp"], present(), {})
+
+    assert git("rev-parse", ref) == head
+
+
 class Experimented:
     """A clone after two calls, and what was to be seen of them."""
 
@@ -418,6 +463,10 @@ def test_data_that_git_does_not_know_is_copied(experimented: Experimented) -> No
 
 def test_table_and_figure_come_from_the_runs(experimented: Experimented, tmp_path: Path) -> None:
     clone = experimented.clone.copy_to(tmp_path / "repository")
+    readme = clone.path / "README.md"
+    readme.write_text(
+        re.sub("<!-- experiments: .*", "<!-- experiments: mlp -->", readme.read_text())
+    )
     assert clone.run("python", *RUN, "--table").stdout.startswith("4 of 5 experiments have a run")
     text = (clone.path / "docs/experiments.md").read_text()
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]

@@ -2,21 +2,9 @@
 
 import pytest
 
-from pipeline.errors import ParamsError
 from pipeline.feature_maps import feature_map_size
-from pipeline.params import ModelParams
 
 SMALLER = "use fewer layers or a smaller kernel_size"
-
-
-def network(conv_blocks: list[list[int]], kernel_size: int = 3) -> ModelParams:
-    return ModelParams(
-        conv_blocks=conv_blocks,
-        kernel_size=kernel_size,
-        dense_units=[],
-        dropout=0.0,
-        batch_norm=False,
-    )
 
 
 @pytest.mark.parametrize(
@@ -31,12 +19,12 @@ def network(conv_blocks: list[list[int]], kernel_size: int = 3) -> ModelParams:
     ],
 )
 def test_size_for_square_images(conv_blocks: list[list[int]], kernel_size: int, side: int) -> None:
-    assert feature_map_size(network(conv_blocks, kernel_size), 28, 28) == (side, side)
+    assert feature_map_size(conv_blocks, kernel_size, 28, 28) == (side, side)
 
 
 def test_height_and_width_are_told_apart() -> None:
     # (32 - 4) / 2 = 14, (14 - 8) / 2 = 3; (48 - 4) / 2 = 22, (22 - 8) / 2 = 7
-    assert feature_map_size(network([[32], [64, 64]], 5), 32, 48) == (3, 7)
+    assert feature_map_size([[32], [64, 64]], 5, 32, 48) == (3, 7)
 
 
 @pytest.mark.parametrize(
@@ -53,19 +41,18 @@ def test_height_and_width_are_told_apart() -> None:
 def test_network_must_leave_something_of_the_image(
     conv_blocks: list[list[int]], kernel_size: int, layer: str
 ) -> None:
-    with pytest.raises(ParamsError) as caught:
-        feature_map_size(network(conv_blocks, kernel_size), 28, 28)
+    with pytest.raises(ValueError, match=layer) as caught:
+        feature_map_size(conv_blocks, kernel_size, 28, 28)
     assert str(caught.value) == (
-        f"params.yaml: model.conv_blocks: {layer} leaves nothing of images of 28x28 pixels; "
-        f"{SMALLER}"
+        f"model.conv_blocks: {layer} leaves nothing of images of 28x28 pixels; {SMALLER}"
     )
 
 
 def test_the_shorter_side_decides() -> None:
-    with pytest.raises(ParamsError, match="layer 2 of block 1 leaves nothing of images of 99x4 "):
-        feature_map_size(network([[1, 1]]), 99, 4)
+    with pytest.raises(ValueError, match="layer 2 of block 1 leaves nothing of images of 99x4 "):
+        feature_map_size([[1, 1]], 3, 99, 4)
 
 
 def test_remedy_does_not_ask_for_a_smaller_kernel_than_one_pixel() -> None:
-    with pytest.raises(ParamsError, match=r"the pooling of block 5 .*; use fewer blocks$"):
-        feature_map_size(network([[1]] * 5, 1), 28, 28)
+    with pytest.raises(ValueError, match=r"the pooling of block 5 .*; use fewer blocks$"):
+        feature_map_size([[1]] * 5, 1, 28, 28)

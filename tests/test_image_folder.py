@@ -3,6 +3,8 @@
 import hashlib
 import io
 import shutil
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -249,6 +251,26 @@ def png_of_16_bits() -> bytes:
     return content.getvalue()
 
 
+def animation() -> bytes:
+    content = io.BytesIO()
+    first, second = (Image.new("RGB", (3, 2), colour) for colour in ("red", "blue"))
+    first.save(content, "PNG", save_all=True, append_images=[second])
+    return content.getvalue()
+
+
+def huge_png() -> bytes:
+    """A PNG of 3x2 pixels whose header says that it has 20,000 times 10,000."""
+    content = io.BytesIO()
+    Image.new("L", (3, 2)).save(content, "PNG")
+    header = b"IHDR" + struct.pack(">2I", 20_000, 10_000) + content.getvalue()[24:29]
+    return (
+        content.getvalue()[:12]
+        + header
+        + struct.pack(">I", zlib.crc32(header))
+        + content.getvalue()[33:]
+    )
+
+
 def flip(content: bytes, place: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
@@ -261,6 +283,8 @@ FAULTS: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "cut": (rewrite(lambda content: content[:-20]), f"{IMAGE}: is damaged ("),
     "gif": (replace(picture(), kind="GIF"), f"{IMAGE}: is not a PNG or JPEG image"),
     "16 bits": (rewrite(lambda _: png_of_16_bits()), f"{IMAGE}: has 16 bits per channel; save"),
+    "animation": (rewrite(lambda _: animation()), f"{IMAGE}: is an animation of 2 images; save"),
+    "huge": (rewrite(lambda _: huge_png()), f"{IMAGE}: has more than 178,956,970 pixels; make it"),
     "transparent": (
         replace(picture((1, 2, 3, 254), "RGBA")),
         f"{IMAGE}: is transparent in places; save it on a background",
@@ -293,10 +317,13 @@ FAULTS: Mapping[str, tuple[Callable[[Path], None], str]] = {
         add("test/pear/1.png"),
         "test/pear: there is no class pear in train; both splits must have the same classes",
     ),
-    "case": (add("train/Apple/1.png"), "HERE: the classes apple and Apple differ in case only"),
+    "case": (
+        add("train/Apple/1.png"),
+        "HERE: the classes apple and Apple differ in case or in the writing of accents only",
+    ),
     "case of splits": (
         add("test/TOMATO/1.png"),
-        "HERE: the classes tomato and TOMATO differ in case only",
+        "HERE: the classes tomato and TOMATO differ in case or in the writing of accents only",
     ),
     "name": (
         add("train/a\tb/1.png"),

@@ -178,6 +178,12 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
             "prepare.image_size: must have at most 2 entries or null, got [1, 2, 3]",
         ),
         ("image_size: [32, 0]", "prepare.image_size[1]: must be at least 1, got 0"),
+        ("image_size: [32, 4097]", "prepare.image_size[1]: must be at most 4096, got 4097"),
+        (
+            "image_size: [6, 40]",
+            "model.conv_blocks: layer 3 of block 1 leaves nothing of images of 6x40 pixels; "
+            "use fewer layers or a smaller kernel_size",
+        ),
         ("rotation: -1", "augmentation.rotation: must be at least 0, got -1"),
         ("rotation: 181", "augmentation.rotation: must be at most 180, got 181"),
         ("shift: 1", "augmentation.shift: must be less than 1, got 1"),
@@ -186,6 +192,11 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
         ("images: []", "evaluate.images: must have at least 1 entry or null, got []"),
         ("images: [-1]", "evaluate.images[0]: must be at least 0, got -1"),
         ("images: [1, 2, 1]", "evaluate.images: must not name an image twice, got [1, 2, 1]"),
+        (
+            "images: [9999, 10000]",
+            "evaluate.images: there is no test image 10,000; with 10,000 test images, the last is "
+            "9,999",
+        ),
         ("kernel_size: 0", "model.kernel_size: must be at least 1, got 0"),
         ("kernel_size: 3.0", "model.kernel_size: must be a whole number, got 3.0"),
         ("kernel_size: [3, 3]", "model.kernel_size: must be a whole number, got [3, 3]"),

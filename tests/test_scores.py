@@ -83,8 +83,8 @@ def test_metrics_of_a_hand_computed_case() -> None:
         "errors": 1,
         "samples": 4,
         "expected_calibration_error": 0.16,  # all in one bin: 0.91 - 0.75
-        "recall": dict.fromkeys(DIGITS, 0.0) | {"1": 0.5, "7": 1.0},
-        "precision": dict.fromkeys(DIGITS, 0.0) | {"1": 1.0, "7": 0.666667},
+        "recall": dict.fromkeys(DIGITS) | {"1": 0.5, "7": 1.0},
+        "precision": dict.fromkeys(DIGITS) | {"1": 1.0, "7": 0.666667},
     }
 
 
@@ -139,11 +139,11 @@ def test_interval_has_the_level_that_is_asked_for() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_class_that_is_missing_or_never_predicted_scores_zero() -> None:
+def test_class_without_images_has_no_recall_and_one_never_predicted_no_precision() -> None:
     metrics = scored(sure(0, 0, 2), 0, 1, 0)
 
-    assert metrics["recall"] == dict.fromkeys(DIGITS, 0.0) | {"0": 0.5}
-    assert metrics["precision"] == dict.fromkeys(DIGITS, 0.0) | {"0": 0.5}
+    assert metrics["recall"] == dict.fromkeys(DIGITS) | {"0": 0.5, "1": 0.0}
+    assert metrics["precision"] == dict.fromkeys(DIGITS) | {"0": 0.5, "2": 0.0}
 
 
 @pytest.mark.filterwarnings("error")

@@ -7,7 +7,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
 
 from pipeline import selection
-from pipeline.errors import DataError
 
 
 def test_confident_errors_come_surest_first_then_by_number() -> None:
@@ -32,15 +31,6 @@ def test_named_images_are_followed_in_their_order() -> None:
         0,
         *range(1, 30),
     ]
-
-
-def test_image_that_is_not_there_is_named_with_its_param() -> None:
-    message = (
-        r"^params.yaml: evaluate.images: there is no test image 1,200; "
-        r"with 1,200 test images, the last is 1,199$"
-    )
-    with pytest.raises(DataError, match=message):
-        selection.followed_images(np.zeros(1200, np.uint8), [0, 1200])
 
 
 def test_margin_is_the_difference_of_logits_to_the_strongest_rival() -> None:

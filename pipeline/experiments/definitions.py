@@ -91,10 +91,8 @@ def _validate(schema: type[Checked], where: str, values: object) -> Checked:
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        faults = [params_faults.describe(fault, Params) for fault in error.errors()]
-        # What is wrong with the whole has no name before it.
-        lines = [f"{where}: {fault.removeprefix(': ')}" for fault in faults]
-        raise ParamsError("\n".join(lines)) from None
+        faults = (params_faults.describe(fault, Params) for fault in error.errors())
+        raise ParamsError("\n".join(f"{where}: {fault}" for fault in faults)) from None
 
 
 def _difference(params: Params, base: Params) -> dict[str, object]:

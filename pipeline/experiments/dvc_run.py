@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ COMMAND = [sys.executable, "-m", "dvc", "exp"]
 STOP_SECONDS = 30.0  # longer than a stage takes to end
 POLL_SECONDS = 0.1
 SHOWN_LINES = 10
+# What Hydra takes for a string, and not for a number or something else that it knows.
+PLAIN_STRING = re.compile(r"(?!(?:null|true|false|inf|nan)$)[a-z][\w-]*", re.IGNORECASE)
 
 
 def run_experiment(
@@ -52,13 +55,15 @@ def run_experiment(
 
 def arguments(name: str, changes: Mapping[str, object]) -> list[str]:
     """Return what `dvc exp run` is given for an experiment, of that name, with other params."""
-    # Of names, of which all strings are, Hydra needs no quotes; of the rest it reads JSON.
-    values = {
-        param: value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-        for param, value in changes.items()
-    }
-    settings = [("-S", f"{param}={value}") for param, value in values.items()]
+    settings = [("-S", f"{param}={_to_hydra(value)}") for param, value in changes.items()]
     return ["--name", name, *(word for setting in settings for word in setting)]
+
+
+def _to_hydra(value: object) -> str:
+    """Return a value as Hydra reads it: as JSON, but most strings without quotes."""
+    if isinstance(value, str) and PLAIN_STRING.fullmatch(value):
+        return value
+    return json.dumps(value, separators=(",", ":"))
 
 
 def end_with_terminal() -> None:

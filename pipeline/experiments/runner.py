@@ -56,10 +56,16 @@ def _run(experiment: Experiment, present: Params, env: Mapping[str, str]) -> str
     """Run an experiment, and say what it reached; the one that had its name is replaced."""
     head = resolve("HEAD")
     ref = f"refs/exps/{head[:2]}/{head[2:]}/{experiment.name}"
-    if git("rev-parse", "--verify", "--quiet", ref):
+    old = git("rev-parse", "--verify", "--quiet", ref).strip()
+    if old:
         remove_experiment(experiment.name)  # what need not be run again is in DVC's cache
     copied = unknown(raw_data(experiment))
-    run_experiment(experiment.name, experiment.changes_from(present), env, copied)
+    try:
+        run_experiment(experiment.name, experiment.changes_from(present), env, copied)
+    except BaseException:
+        if old:
+            git("update-ref", ref, old)
+        raise
     result = json.loads(git("show", f"{ref}:./{EVALUATION.as_posix()}"))
     return (
         f"test accuracy {result['accuracy']:.4f}, "

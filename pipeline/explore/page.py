@@ -111,7 +111,7 @@ class Page:
         if view is None:
             return
         self._stack.show(view.layers)
-        if not image.any():
+        if self._picked is None and not image.any():
             self._results.clear()
             return
         self._results.show(view.image, view.probabilities)

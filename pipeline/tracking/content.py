@@ -69,6 +69,7 @@ def _test_metrics(
     return [
         runs.metric(f"test_{name}", value, 0, seconds, model_id)
         for name, value in evaluation.items()
+        if value is not None  # as the recall of a class without images is
     ]
 
 
