@@ -85,7 +85,7 @@ def main() -> None:
         files.write_bytes(FIGURES / f"{name}.png", figure_style.to_png(figure))
     observed = draw_network(observations, predictions, test, names)
     pictures = {
-        NETWORK_PICTURES / f"{name}.png": figure_style.to_png(figure, all_colours=True)
+        NETWORK_PICTURES / f"{name}.png": figure_style.to_png(figure)
         for name, figure in observed.items()
     }
     for path in set(NETWORK_PICTURES.rglob("*.png")) - set(pictures):

@@ -26,6 +26,7 @@ from sklearn.metrics import confusion_matrix
 
 from pipeline import calibration, error_figures, figures
 from pipeline.figure_style import to_png
+from pipeline.review import pictures
 
 ROOT = Path(__file__).parents[1]
 RAW = ROOT / "data" / "raw" / "mnist"
@@ -578,6 +579,17 @@ def test_colour_images_keep_their_colours_and_proportions() -> None:
     assert_array_equal(second.get_array(), images[1])
     left, right, bottom, top = first.get_extent()
     assert right - left == pytest.approx(2 * (bottom - top))
+
+
+def test_every_colour_of_colour_images_is_in_the_file() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 20, 20, 3), "u1")
+    errors = pairs(("a", "b"), ("b", "a"))
+    for figure in (
+        error_figures.confident_errors(errors, images),
+        pictures.changed_images(errors.head(1), errors.tail(1), images),
+    ):
+        shown = np.array(Image.open(io.BytesIO(to_png(figure))))
+        assert {*map(tuple, images.reshape(-1, 3))} <= {*map(tuple, shown.reshape(-1, 3))}
 
 
 def test_drawings_look_like_ink_and_photographs_like_photographs() -> None:

@@ -45,7 +45,7 @@ def random_values(*shape: int) -> Values:
 
 
 def drawn(figure: Figure) -> Images:
-    return np.array(Image.open(io.BytesIO(to_png(figure, all_colours=True))))
+    return np.array(Image.open(io.BytesIO(to_png(figure))))
 
 
 def pasted(figure: Figure) -> list[Images]:
