@@ -44,7 +44,7 @@ def attributions(predictions: pd.DataFrame, images: ByteArray, values: FloatArra
     shown = mosaic.show_images(drawn, grey_colours(drawn))
     captions = (errors[column] for column in ("image", "predicted", "label"))
     for place, (image, predicted, label) in enumerate(zip(*captions, strict=True)):
-        signed = values[place].sum(axis=-1)
+        signed = mosaic.shrink(values[place].sum(axis=-1), SIDE)
         limit = float(np.quantile(np.abs(signed), 0.99))
         pictures = shown[place], *mosaic.show_signed(signed, limit)
         texts = f"#{image}", shorten(predicted), shorten(label)
