@@ -102,7 +102,7 @@ def confident_errors(predictions: pd.DataFrame, images: ByteArray) -> Figure:
     axes.set(xlim=(0, 6.6), ylim=(cell * rows, 0))  # so its units are inches
     axes.set_axis_off()
     drawn = images[shown["image"].to_numpy()]
-    colours = grey_colours(drawn)
+    colours = grey_colours(images)
     rows_shown = zip(drawn, captions, shown["image"], shown["probability"], strict=True)
     for place, (pixels, caption, image, probability) in enumerate(rows_shown):
         x, y = 1.1 * (place % COLUMNS) + 0.15, cell * (place // COLUMNS) + cell - 1.4

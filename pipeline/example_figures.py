@@ -40,8 +40,7 @@ def attributions(predictions: pd.DataFrame, images: ByteArray, values: FloatArra
     height = -(-len(errors) // 3) * row_height
     subtitle = "Each image, what speaks for the class predicted, and what for the true one"
     canvas = Canvas(height + LINE, title, subtitle)
-    drawn = images[errors["image"].to_numpy()]
-    shown = mosaic.show_images(drawn, grey_colours(drawn))
+    shown = mosaic.show_images(images[errors["image"].to_numpy()], grey_colours(images))
     captions = (errors[column] for column in ("image", "predicted", "label"))
     for place, (image, predicted, label) in enumerate(zip(*captions, strict=True)):
         signed = mosaic.shrink(values[place].sum(axis=-1), SIDE)
@@ -82,7 +81,7 @@ def typical_and_unsure(
     canvas.write("Least sure, and the rival class", starts[1], 0, size=11)
     canvas.write("bold: the rival has won", starts[1], LINE, color=GREY)
     chosen = [selection.typical_and_unsure(margins, labels, k) for k in range(len(shown))]
-    colours = grey_colours(images[np.concatenate([both for pair in chosen for both in pair])])
+    colours = grey_colours(images)
     for row, (name, (typical, unsure)) in enumerate(zip(shown, chosen, strict=True)):
         y = 2 * LINE + 12 + row * row_height
         middle = y + SIDE / 2

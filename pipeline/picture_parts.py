@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from pipeline.arrays import ByteArray
+from pipeline.arrays import CHUNK, ByteArray
 
 NAME_LENGTH = 12
 CHARACTER = 0.62  # mean width in ems of what names are made of, in matplotlib's own font
@@ -49,12 +49,16 @@ def caption_errors(errors: pd.DataFrame, size: float, width: float) -> tuple[lis
 
 
 def grey_colours(images: ByteArray) -> str:
-    """Return the name of matplotlib's colours for grey images (N, height, width, channels).
+    """Return the name of matplotlib's colours for the grey images of a data set.
 
-    Drawings on black, such as MNIST's, are shown like ink on paper; photographs as they are.
+    Drawings on black, such as MNIST's, are shown like ink on paper; photographs as they are. The
+    first 1,000 images decide, whichever are shown: all figures then agree.
+
+    Args:
+        images: all test images, (N, height, width, channels); may be memory-mapped.
     """
-    frequencies = np.bincount(images.ravel(), minlength=256)
-    return "gray_r" if frequencies.argmax() == 0 else "gray"
+    counts = (np.bincount(image.ravel(), minlength=256) for image in images[:CHUNK])
+    return "gray_r" if sum(counts, np.zeros(256, np.int64)).argmax() == 0 else "gray"
 
 
 def draw_image(

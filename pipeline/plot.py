@@ -53,8 +53,7 @@ def draw_network(
             margins, rivals, test.labels, test.images, names
         ),
     }
-    followed = test.images[observations.followed]
-    colours = grey_colours(followed)
+    followed, colours = test.images[observations.followed], grey_colours(test.images)
     for place, number in enumerate(observations.followed):
         maps = {name: maps[place] for name, maps in observations.maps.items()}
         drawn[f"maps/image_{number:05}"] = network_figures.activation_maps(

@@ -24,7 +24,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from pipeline import calibration, error_figures, figures
+from pipeline import calibration, error_figures, example_figures, figures
 from pipeline.figure_style import to_png
 from pipeline.review import pictures
 
@@ -599,3 +599,22 @@ def test_drawings_look_like_ink_and_photographs_like_photographs() -> None:
     for images, colours in ((drawing, "gray_r"), (photograph, "gray")):
         (axes,) = error_figures.confident_errors(pairs(("a", "b")), images).axes
         assert axes.images[0].get_cmap().name == colours
+
+
+def test_first_1000_images_decide_how_all_figures_show_the_grey_ones() -> None:
+    images = np.zeros((1002, 8, 8, 1), np.uint8)  # drawings
+    images[1000:] = 120  # all that is shown looks like photographs
+    errors = pairs(("a", "b"), ("b", "a")).assign(image=[1000, 1001])
+    for figure in (
+        error_figures.confident_errors(errors, images),
+        pictures.changed_images(errors.head(1), errors.tail(1), images),
+    ):
+        assert {picture.get_cmap().name for picture in figure.axes[0].images} == {"gray_r"}
+    figure = example_figures.attributions(errors, images, np.zeros((2, 2, 8, 8, 1), np.float32))
+    assert (np.asarray(figure.images[0].get_array())[2:-2, 2:-2] == 255 - 120).all()
+    labels = np.arange(1002) % 2
+    margins = np.where(np.arange(1002) < 1000, 1, np.array([[2], [0.5]])).astype(np.float32)
+    for one in margins:  # the most typical images, and the least sure ones
+        drawn = example_figures.typical_and_unsure(one, 1 - labels, labels, images, ["a", "b"])
+        found = {int(np.asarray(picture.get_array())[42, 42, 0]) for picture in drawn.images}
+        assert found == {255, 255 - 120}

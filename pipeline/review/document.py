@@ -154,10 +154,10 @@ def _draw(
 
 
 def read_test_images(revision: Revision) -> ByteArray:
-    """Return the test images of the state, or raw ones of which the first are these.
+    """Return the test images of the state.
 
     The prepared ones, if those that lie here are the state's; else the raw ones in Git, where the
-    pipeline takes them as they are.
+    pipeline takes the first of them as they are.
 
     Raises:
         DataError: there are none, or not those of the state.
@@ -168,10 +168,10 @@ def read_test_images(revision: Revision) -> ByteArray:
     folder = RAW / str(revision.params.get("prepare.dataset"))
     if revision.params.get("prepare.image_size"):
         raise DataError(f"{folder}: has images of another size; `dvc pull` may bring {prepared}")
-    images = read_images(revision.folder / folder, "t10k")
-    if len(images) < revision.evaluation.samples:
+    images, samples = read_images(revision.folder / folder, "t10k"), revision.evaluation.samples
+    if len(images) < samples:
         raise DataError(f"{folder}: has {len(images)} test images")
-    return images
+    return images[:samples]
 
 
 def _github() -> str:

@@ -58,7 +58,7 @@ def changed_images(old: pd.DataFrame, new: pd.DataFrame, images: ByteArray) -> F
     axes.set(xlim=(0, 6.6), ylim=(height, 0))  # so its units are inches
     axes.set_axis_off()
     drawn = images[every["image"].to_numpy()]
-    colours = grey_colours(drawn)
+    colours = grey_colours(images)
     pictures = zip(every["image"], drawn, captions, strict=True)
     top = 0.0
     for (part, title, meaning, colour), shown in zip(parts, ranked, strict=True):
