@@ -8,7 +8,6 @@ from pipeline import mosaic
 from pipeline.arrays import ByteArray, FloatArray
 from pipeline.canvas import LINE, ROOM, SIDE, Canvas
 from pipeline.figure_style import GREY, format_probability, styled
-from pipeline.picture_parts import shorten
 
 MAX_FILTERS, MAX_MAPS = 128, 256
 
@@ -55,14 +54,15 @@ def activation_maps(
 
     Args:
         image: (height, width, channels).
-        prediction: image (its number), label, predicted, and probability (of the predicted class).
+        prediction: image (its number), label and predicted (short names of classes), and
+            probability (of the predicted class).
         maps: (h, w, filters) for each layer by its name, in the order of the network: 0 to 255.
             At most 256 maps of a layer are drawn, and large ones are averaged.
         colours: of grey images, as `picture_parts.grey_colours` has them.
     """
     pictures = {name: _tile_maps(values[..., :MAX_MAPS]) for name, values in maps.items()}
     height = SIDE + sum(2 * LINE + len(picture) for picture in pictures.values())
-    label, predicted = shorten(prediction["label"]), shorten(prediction["predicted"])
+    label, predicted = prediction["label"], prediction["predicted"]
     probability = format_probability(prediction["probability"])
     canvas = Canvas(
         height,

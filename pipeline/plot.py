@@ -31,7 +31,7 @@ from pipeline.paths import (
     PREDICTIONS,
     STATE_ID,
 )
-from pipeline.picture_parts import grey_colours
+from pipeline.picture_parts import grey_colours, shorten_classes, shorten_names
 from pipeline.predictions import parse_predictions
 
 
@@ -66,10 +66,11 @@ def main() -> None:
     """Read what training and evaluation found, and the test images; write figures and state."""
     params = load_params()
     history = files.read_text(HISTORY, _table)
-    predictions = files.read_text(PREDICTIONS, parse_predictions)
     evaluation = files.read_text(EVALUATION, json.loads)
     observations = read_observations(OBSERVATIONS)
-    test, names = splits.read_split("test"), read_classes()
+    test, classes = splits.read_split("test"), read_classes()
+    predictions = shorten_classes(files.read_text(PREDICTIONS, parse_predictions), classes)
+    names = shorten_names(classes)
     level = params.evaluate.confidence
     bins = calibration.bin_by_confidence(predictions, level)
     calibration_error = evaluation["expected_calibration_error"]

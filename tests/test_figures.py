@@ -26,6 +26,7 @@ from sklearn.metrics import confusion_matrix
 
 from pipeline import calibration, error_figures, example_figures, figures
 from pipeline.figure_style import to_png
+from pipeline.picture_parts import shorten_classes, shorten_names
 from pipeline.review import pictures
 
 ROOT = Path(__file__).parents[1]
@@ -528,7 +529,7 @@ def pairs(*rows: tuple[str, str]) -> pd.DataFrame:
 
 @pytest.mark.filterwarnings("error")
 def test_long_names_are_shortened_and_slanted() -> None:
-    names = [f"a rather long name of {letter}" for letter in "abcdefghij"]
+    names = shorten_names([f"a rather long name of {letter}" for letter in "abcdefghij"])
     figure = error_figures.confusion_matrix(pairs((names[0], names[9])), names)
     (axes,) = figure.axes
     shown = [tick.get_text() for tick in axes.get_xticklabels()]
@@ -546,12 +547,32 @@ def test_long_names_are_shortened_and_slanted() -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["$x$", "a\u0301", "日本", "\U0001f600", "%s {0} \\n"])
 def test_any_name_can_be_drawn(name: str, images: Images) -> None:
-    given = pairs((name, "b"), ("b", name))
+    given = shorten_classes(pairs((name, "b"), ("b", name)), [name, "b"])
     for figure in (
-        error_figures.confusion_matrix(given, [name, "b"]),
+        error_figures.confusion_matrix(given, shorten_names([name, "b"])),
         error_figures.confident_errors(given, images),
     ):
         assert to_png(figure)
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (DIGITS, DIGITS),
+        (["T-shirt/top", "Ankle boot", "été"], ["T-shirt/top", "Ankle boot", "été"]),
+        (
+            ["German Shepherd dog", "Pug", "German Spaniel dog"],
+            ["#0 Germa…dog", "Pug", "#2 Germa…dog"],
+        ),
+        (["猫", "犬", "?!"], ["#0 ?", "#1 ?", "?!"]),
+        (["#1 ?", "猫", "犬"], ["#0 #1 ?", "#1 ?", "#2 ?"]),
+    ],
+)
+def test_short_names_of_different_classes_are_different(names: list[str], short: list[str]) -> None:
+    assert shorten_names(names) == short
+    given = shorten_classes(pairs((names[0], names[2]), (names[1], names[0])), names)
+    assert_array_equal(given["label"], [short[0], short[1]])
+    assert_array_equal(given["predicted"], [short[2], short[0]])
 
 
 def test_dollars_are_no_formula(images: Images) -> None:

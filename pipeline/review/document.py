@@ -132,7 +132,8 @@ def _draw(
     old: Revision, new: Revision, judgement: verdict.Judgement, folder: Path
 ) -> Iterator[str]:
     """Draw the pictures into a folder, and yield the Markdown that shows them."""
-    from pipeline import figure_style  # and with it matplotlib, for those who want pictures
+    # And with them matplotlib, for those who want pictures.
+    from pipeline import figure_style, picture_parts
     from pipeline.review import pictures
 
     try:
@@ -143,7 +144,11 @@ def _draw(
     yield "### Pictures"
     if judgement.pairs and (judgement.pairs.fixed or judgement.pairs.broken):
         try:
-            figure = pictures.changed_images(old.errors, new.errors, read_test_images(new))
+            before, after = (
+                picture_parts.shorten_classes(revision.errors, [*revision.class_counts])
+                for revision in (old, new)
+            )
+            figure = pictures.changed_images(before, after, read_test_images(new))
             files.write_bytes(folder / CHANGED_IMAGES, figure_style.to_png(figure))
             yield f"![Images that the change broke and fixed]({CHANGED_IMAGES})"
         except DataError as error:  # the raw images need not be in Git

@@ -32,8 +32,8 @@ def changed_images(old: pd.DataFrame, new: pd.DataFrame, images: ByteArray) -> F
     Those come first of which the model that errs is surest; 16 of each at most.
 
     Args:
-        old: one row for each image that the old model misclassifies, with columns image, label,
-            predicted and probability.
+        old: one row for each image that the old model misclassifies, with columns image, label
+            and predicted (short names of classes), and probability.
         new: likewise for the new model.
         images: the test images, (N, height, width, channels).
     """
