@@ -26,7 +26,7 @@ from pipeline.figure_style import (
     new_figure,
     styled,
 )
-from pipeline.picture_parts import caption_errors, draw_image, grey_colours, shorten, text_width
+from pipeline.picture_parts import caption_errors, draw_image, grey_colours, text_width
 
 MOST_CLASSES, WORST_CLASSES = 26, 20  # more than the former are no longer readable
 COLUMNS, PICTURE = 6, 0.8  # pictures in a row; side in inches
@@ -40,8 +40,9 @@ def confusion_matrix(predictions: pd.DataFrame, names: Sequence[str]) -> Figure:
     all look alike. Of more than 26 classes, those 20 are shown that take part in most errors.
 
     Args:
-        predictions: one row per image, with columns label and predicted, which are names.
-        names: of all classes, in the order of their labels.
+        predictions: one row per image, with columns label and predicted, as
+            `picture_parts.shorten_classes` has them.
+        names: of all classes, as `picture_parts.shorten_names` has them.
     """
     table = np.zeros((len(names), len(names)), dtype=np.int64)
     labels = {name: label for label, name in enumerate(names)}
@@ -55,7 +56,7 @@ def confusion_matrix(predictions: pd.DataFrame, names: Sequence[str]) -> Figure:
         table = table[np.ix_(shown, shown)]
         subtitle += f"; the {len(shown)} of {len(names)} classes with most errors"
 
-    captions, size = [shorten(names[label]) for label in shown], min(11, 130 / len(shown))
+    captions, size = [names[label] for label in shown], min(11, 130 / len(shown))
     width = text_width(captions, size)
     left = max(LEFT, 0.65 + width)
     side = WIDTH - left - RIGHT
@@ -85,7 +86,7 @@ def confident_errors(predictions: pd.DataFrame, images: ByteArray) -> Figure:
 
     Args:
         predictions: one row per image, with columns image (its row in images), label and predicted
-            (names of classes), and probability (of the predicted class).
+            (short names of classes), and probability (of the predicted class).
         images: (N, height, width, channels); may be memory-mapped.
     """
     shown = selection.confident_errors(predictions)
@@ -102,7 +103,7 @@ def confident_errors(predictions: pd.DataFrame, images: ByteArray) -> Figure:
     axes.set(xlim=(0, 6.6), ylim=(cell * rows, 0))  # so its units are inches
     axes.set_axis_off()
     drawn = images[shown["image"].to_numpy()]
-    colours = grey_colours(drawn)
+    colours = grey_colours(images)
     rows_shown = zip(drawn, captions, shown["image"], shown["probability"], strict=True)
     for place, (pixels, caption, image, probability) in enumerate(rows_shown):
         x, y = 1.1 * (place % COLUMNS) + 0.15, cell * (place // COLUMNS) + cell - 1.4

@@ -11,7 +11,7 @@ from pipeline import mosaic, selection
 from pipeline.arrays import ByteArray, FloatArray, IntArray
 from pipeline.canvas import LINE, SIDE, Canvas
 from pipeline.figure_style import GREY, VERMILLION, styled
-from pipeline.picture_parts import grey_colours, shorten
+from pipeline.picture_parts import grey_colours
 
 MAX_CLASSES = 20
 STEP = SIDE + 10  # dots from one image to the next
@@ -27,8 +27,8 @@ def attributions(predictions: pd.DataFrame, images: ByteArray, values: FloatArra
     would make the rest pale.
 
     Args:
-        predictions: one row per image, with columns image, label, predicted, and probability (of
-            the predicted class).
+        predictions: one row per image, with columns image, label, predicted (short names of
+            classes), and probability (of the predicted class).
         images: all test images, (N, height, width, channels).
         values: attributions as in `Observations`; those of the channels are added.
     """
@@ -40,14 +40,13 @@ def attributions(predictions: pd.DataFrame, images: ByteArray, values: FloatArra
     height = -(-len(errors) // 3) * row_height
     subtitle = "Each image, what speaks for the class predicted, and what for the true one"
     canvas = Canvas(height + LINE, title, subtitle)
-    drawn = images[errors["image"].to_numpy()]
-    shown = mosaic.show_images(drawn, grey_colours(drawn))
+    shown = mosaic.show_images(images[errors["image"].to_numpy()], grey_colours(images))
     captions = (errors[column] for column in ("image", "predicted", "label"))
     for place, (image, predicted, label) in enumerate(zip(*captions, strict=True)):
-        signed = values[place].sum(axis=-1)
+        signed = mosaic.shrink(values[place].sum(axis=-1), SIDE)
         limit = float(np.quantile(np.abs(signed), 0.99))
         pictures = shown[place], *mosaic.show_signed(signed, limit)
-        texts = f"#{image}", shorten(predicted), shorten(label)
+        texts = f"#{image}", predicted, label
         y, x = place // 3 * row_height, place % 3 * 310
         for picture, text in zip(pictures, texts, strict=True):
             canvas.paste(mosaic.fit(picture, SIDE), x, y)
@@ -68,7 +67,7 @@ def typical_and_unsure(
         rivals: likewise, (N,).
         labels: true classes, (N,).
         images: (N, height, width, channels).
-        names: of the classes, of which the first 20 are drawn.
+        names: short ones of the classes, of which the first 20 are drawn.
     """
     shown = names[:MAX_CLASSES]
     row_height = SIDE + 2 * LINE + 14
@@ -82,20 +81,19 @@ def typical_and_unsure(
     canvas.write("Least sure, and the rival class", starts[1], 0, size=11)
     canvas.write("bold: the rival has won", starts[1], LINE, color=GREY)
     chosen = [selection.typical_and_unsure(margins, labels, k) for k in range(len(shown))]
-    colours = grey_colours(images[np.concatenate([both for pair in chosen for both in pair])])
+    colours = grey_colours(images)
     for row, (name, (typical, unsure)) in enumerate(zip(shown, chosen, strict=True)):
         y = 2 * LINE + 12 + row * row_height
         middle = y + SIDE / 2
-        caption = shorten(name)
-        size = 1.1 * _fitting_size(caption)
-        canvas.write(caption, 0, middle, va="center", weight="bold", size=size)
+        size = 1.1 * _fitting_size(name)
+        canvas.write(name, 0, middle, va="center", weight="bold", size=size)
         for start, numbers in zip(starts, (typical, unsure), strict=True):
             pictures = mosaic.show_images(images[numbers], colours)
             for x, picture, number in zip(count(start, STEP), pictures, numbers, strict=False):
                 canvas.paste(mosaic.fit(picture, SIDE), x, y)
                 canvas.write(f"#{number}", x + SIDE / 2, y + SIDE + 2, ha="center", color=GREY)
         for x, number in zip(count(starts[1], STEP), unsure, strict=False):
-            rival, won = shorten(names[rivals[number]]), margins[number] < 0
+            rival, won = names[rivals[number]], margins[number] < 0
             style: dict[str, object] = {"ha": "center", "size": _fitting_size(rival)}
             if won:
                 style |= {"weight": "bold", "color": VERMILLION}

@@ -9,6 +9,7 @@ other. There is no `pyplot`: its figures are global, and it chooses a backend.
 import io
 
 import matplotlib
+import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -49,17 +50,18 @@ styled = matplotlib.rc_context(_settings)
 
 
 @styled
-def to_png(figure: Figure, all_colours: bool = False) -> bytes:
+def to_png(figure: Figure) -> bytes:
     """Render a figure as a PNG file, in the same bytes on every run.
 
-    256 colours look the same as all and halve what every change of a figure adds to Git; but not
-    where colour images are shown.
+    256 colours look the same as all and halve what every change of a figure adds to Git; only
+    pictures in red, green and blue need all.
     """
     raw = io.BytesIO()
     figure.savefig(raw, format="rgba", backend="agg")
     picture = Image.frombytes("RGBA", figure.canvas.get_width_height(), raw.getvalue())
     picture = picture.convert("RGB")
-    if not all_colours:
+    pictures = [*figure.images, *(shown for axes in figure.axes for shown in axes.images)]
+    if all(np.asarray(shown.get_array()).ndim == 2 for shown in pictures):
         picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE)
     png = io.BytesIO()
     picture.save(png, "png")

@@ -3,7 +3,10 @@
 A picture is (height, width, 3), uint8; a stack of them is (N, height, width, 3).
 """
 
+from typing import TypeVar
+
 import numpy as np
+import numpy.typing as npt
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from PIL import Image
 
@@ -11,6 +14,9 @@ from pipeline.arrays import ByteArray, FloatArray
 from pipeline.figure_style import BLUE, PALE, VERMILLION
 
 COLUMNS = 16  # most numbers of filters are a multiple of it
+LARGEST = 96  # dots that the side of a picture among many has
+
+Scalar = TypeVar("Scalar", np.uint8, np.float32)
 
 _diverging = LinearSegmentedColormap.from_list("diverging", [BLUE, "white", VERMILLION])
 _DIVERGING = np.rint(_diverging(np.arange(256))[:, :3] * 255).astype(np.uint8)
@@ -68,6 +74,28 @@ def fit(picture: ByteArray, side: int) -> ByteArray:
     return square
 
 
+def shrink(arrays: npt.NDArray[Scalar], largest: int = LARGEST) -> npt.NDArray[Scalar]:
+    """Return arrays whose longer side has so many values at most, each the mean of some.
+
+    Values with a sign are to be shrunk before they are coloured: their mean has another colour
+    than the mean of their colours.
+
+    Args:
+        arrays: (..., height, width); those that are small enough are returned as they are.
+        largest: the longer side of the others.
+    """
+    *stacked, height, width = arrays.shape
+    longer = max(height, width)
+    if longer <= largest:
+        return arrays
+    rows, columns = (max(1, round(side * largest / longer)) for side in (height, width))
+    shrunk = [
+        np.asarray(Image.fromarray(array).resize((columns, rows), Image.Resampling.BOX))
+        for array in arrays.reshape(-1, height, width)
+    ]
+    return np.reshape(shrunk, (*stacked, rows, columns))
+
+
 def tile(pictures: ByteArray, room: int, gap: int) -> ByteArray:
     """Return a stack of pictures as one, line by line.
 
@@ -75,19 +103,20 @@ def tile(pictures: ByteArray, room: int, gap: int) -> ByteArray:
     they are drawn twice as large, fewer in a line, if at least 8 are.
 
     Args:
-        pictures: (N, height, width, 3), at least one.
-        room: width in dots; what is wider is cut off.
+        pictures: (N, height, width, 3), at least one, not wider than the room.
+        room: width in dots.
         gap: dots between two pictures, and around all.
     """
     count, height, width, _ = pictures.shape
     room -= gap
-    zoom = max(1, (room // COLUMNS - gap) // width, min(2, (room // 8 - gap) // width))
+    longer = max(height, width)
+    zoom = max(1, (room // COLUMNS - gap) // longer, min(2, (room // 8 - gap) // longer))
     step_y, step_x = height * zoom + gap, width * zoom + gap
-    rows = -(-count // max(1, min(COLUMNS, room // step_x)))
+    rows = -(-count // min(COLUMNS, room // step_x))
     columns = -(-count // rows)  # lines of about the same length
     cells = np.full((rows * columns, step_y, step_x, 3), _PALE, np.uint8)
     cells[:count, gap:, gap:] = pictures.repeat(zoom, axis=1).repeat(zoom, axis=2)
     canvas = np.full((rows * step_y + gap, columns * step_x + gap, 3), _PALE, np.uint8)
     lines = cells.reshape(rows, columns, step_y, step_x, 3).swapaxes(1, 2)
     canvas[:-gap, :-gap] = lines.reshape(rows * step_y, columns * step_x, 3)
-    return canvas[:, : room + gap]
+    return canvas

@@ -8,7 +8,6 @@ from pipeline import mosaic
 from pipeline.arrays import ByteArray, FloatArray
 from pipeline.canvas import LINE, ROOM, SIDE, Canvas
 from pipeline.figure_style import GREY, format_probability, styled
-from pipeline.picture_parts import shorten
 
 MAX_FILTERS, MAX_MAPS = 128, 256
 
@@ -18,10 +17,11 @@ def filters(kernel: FloatArray) -> Figure:
     """Draw the weights of the first layer, of at most 128 filters.
 
     Args:
-        kernel: (height, width, channels, filters). Three channels are shown as one colour.
+        kernel: (height, width, channels, filters), float32; large ones are averaged. Three channels
+            are shown as one colour.
     """
     height, width, channels, count = kernel.shape
-    shown = kernel[..., :MAX_FILTERS].transpose(3, 0, 1, 2)
+    shown = mosaic.shrink(kernel[..., :MAX_FILTERS].transpose(3, 2, 0, 1)).transpose(0, 2, 3, 1)
     limit = float(np.abs(shown).max())
     coloured = channels == 3
     pictures = (
@@ -31,7 +31,10 @@ def filters(kernel: FloatArray) -> Figure:
     )
     tiles = mosaic.tile(pictures, ROOM, gap=8)
     channel_words = f", {channels} channels" if channels > 1 else ""
-    subtitle = f"{_shown_of(count, MAX_FILTERS)} filters of {height}x{width} weights{channel_words}"
+    subtitle = (
+        f"{_shown_of(count, MAX_FILTERS)} filters of {height}x{width} weights{channel_words}"
+        f"{_averaged(height, width)}"
+    )
     canvas = Canvas(len(tiles) + 2 * LINE, "Filters of the first layer", subtitle)
     canvas.paste(tiles, 0, 0)
     low, high, below = f"{-limit:.2f}", f"{limit:.2f}", len(tiles) + LINE
@@ -51,14 +54,15 @@ def activation_maps(
 
     Args:
         image: (height, width, channels).
-        prediction: image (its number), label, predicted, and probability (of the predicted class).
+        prediction: image (its number), label and predicted (short names of classes), and
+            probability (of the predicted class).
         maps: (h, w, filters) for each layer by its name, in the order of the network: 0 to 255.
-            At most 256 maps of a layer are drawn.
+            At most 256 maps of a layer are drawn, and large ones are averaged.
         colours: of grey images, as `picture_parts.grey_colours` has them.
     """
     pictures = {name: _tile_maps(values[..., :MAX_MAPS]) for name, values in maps.items()}
     height = SIDE + sum(2 * LINE + len(picture) for picture in pictures.values())
-    label, predicted = shorten(prediction["label"]), shorten(prediction["predicted"])
+    label, predicted = prediction["label"], prediction["predicted"]
     probability = format_probability(prediction["probability"])
     canvas = Canvas(
         height,
@@ -73,18 +77,20 @@ def activation_maps(
     y = SIDE + LINE
     for name, picture in pictures.items():
         rows, columns, count = maps[name].shape
-        canvas.write(
-            f"{name}: {_shown_of(count, MAX_MAPS)} maps of {rows}x{columns}", 0, y, va="center"
-        )
+        caption = f"{name}: {_shown_of(count, MAX_MAPS)} maps of {rows}x{columns}"
+        canvas.write(caption + _averaged(rows, columns), 0, y, va="center")
         canvas.paste(picture, 0, y + LINE // 2 + 4)
         y += len(picture) + 2 * LINE
     return canvas.figure
 
 
 def _tile_maps(maps: ByteArray) -> ByteArray:
-    return mosaic.tile(
-        mosaic.show_images(maps.transpose(2, 0, 1)[..., None], "gray_r"), ROOM, gap=2
-    )
+    shown = mosaic.shrink(maps.transpose(2, 0, 1))
+    return mosaic.tile(mosaic.show_images(shown[..., None], "gray_r"), ROOM, gap=2)
+
+
+def _averaged(height: int, width: int) -> str:
+    return ", each dot a mean" if max(height, width) > mosaic.LARGEST else ""
 
 
 def _shown_of(count: int, most: int) -> str:

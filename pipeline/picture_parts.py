@@ -1,20 +1,55 @@
 """Parts of pictures that depend on the data: the names of classes, and images."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from pipeline.arrays import ByteArray
+from pipeline.arrays import CHUNK, ByteArray
 
 NAME_LENGTH = 12
 CHARACTER = 0.62  # mean width in ems of what names are made of, in matplotlib's own font
 
 
-def shorten(name: str, length: int = NAME_LENGTH) -> str:
-    """Return a class's name with at most so many characters; `?` is what the font lacks."""
+def shorten_names(names: Sequence[str]) -> list[str]:
+    """Return the names of classes as figures have them: all different, 12 characters at most.
+
+    `?` is what the font lacks. Names that would look the same have their labels before them, such
+    as `#12 Germa…og`.
+
+    Args:
+        names: of all classes, in the order of their labels.
+    """
+    short = [_shorten(name, NAME_LENGTH) for name in names]
+    marks = [f"#{label} " for label in range(len(names))]
+    marked = [
+        mark + _shorten(name, NAME_LENGTH - len(mark))
+        for mark, name in zip(marks, names, strict=True)
+    ]
+    counts = Counter(short)
+    chosen = [
+        with_mark if counts[plain] > 1 else plain
+        for plain, with_mark in zip(short, marked, strict=True)
+    ]
+    return chosen if len({*chosen}) == len(names) else marked  # a name may look like a marked one
+
+
+def shorten_classes(predictions: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return predictions whose columns label and predicted have names as `shorten_names` does.
+
+    Args:
+        predictions: with these columns, of names of classes.
+        names: of all classes, in the order of their labels.
+    """
+    short = dict(zip(names, shorten_names(names), strict=True))
+    columns = ("label", "predicted")
+    return predictions.assign(**{column: predictions[column].map(short) for column in columns})
+
+
+def _shorten(name: str, length: int) -> str:
     font = get_font(findfont(FontProperties(family="DejaVu Sans")))
     known = "".join(c if font.get_char_index(ord(c)) else "?" for c in name)
     if len(known) <= length:
@@ -34,14 +69,11 @@ def caption_errors(errors: pd.DataFrame, size: float, width: float) -> tuple[lis
     They have two smaller lines where one would be too wide for one of them.
 
     Args:
-        errors: one row each, with columns label and predicted, which are names of classes.
+        errors: one row each, with columns label and predicted, as `shorten_classes` has them.
         size: of captions of one line, in points.
         width: that they may have, in inches.
     """
-    pairs = [
-        (shorten(label), shorten(predicted))
-        for label, predicted in zip(errors["label"], errors["predicted"], strict=True)
-    ]
+    pairs = [*zip(errors["label"], errors["predicted"], strict=True)]
     captions = [f"{label} → {predicted}" for label, predicted in pairs]
     if text_width(captions, size) <= width:
         return captions, size
@@ -49,12 +81,16 @@ def caption_errors(errors: pd.DataFrame, size: float, width: float) -> tuple[lis
 
 
 def grey_colours(images: ByteArray) -> str:
-    """Return the name of matplotlib's colours for grey images (N, height, width, channels).
+    """Return the name of matplotlib's colours for the grey images of a data set.
 
-    Drawings on black, such as MNIST's, are shown like ink on paper; photographs as they are.
+    Drawings on black, such as MNIST's, are shown like ink on paper; photographs as they are. The
+    first 1,000 images decide, whichever are shown: all figures then agree.
+
+    Args:
+        images: all test images, (N, height, width, channels); may be memory-mapped.
     """
-    frequencies = np.bincount(images.ravel(), minlength=256)
-    return "gray_r" if frequencies.argmax() == 0 else "gray"
+    counts = (np.bincount(image.ravel(), minlength=256) for image in images[:CHUNK])
+    return "gray_r" if sum(counts, np.zeros(256, np.int64)).argmax() == 0 else "gray"
 
 
 def draw_image(

@@ -31,7 +31,7 @@ from pipeline.paths import (
     PREDICTIONS,
     STATE_ID,
 )
-from pipeline.picture_parts import grey_colours
+from pipeline.picture_parts import grey_colours, shorten_classes, shorten_names
 from pipeline.predictions import parse_predictions
 
 
@@ -53,8 +53,7 @@ def draw_network(
             margins, rivals, test.labels, test.images, names
         ),
     }
-    followed = test.images[observations.followed]
-    colours = grey_colours(followed)
+    followed, colours = test.images[observations.followed], grey_colours(test.images)
     for place, number in enumerate(observations.followed):
         maps = {name: maps[place] for name, maps in observations.maps.items()}
         drawn[f"maps/image_{number:05}"] = network_figures.activation_maps(
@@ -67,10 +66,11 @@ def main() -> None:
     """Read what training and evaluation found, and the test images; write figures and state."""
     params = load_params()
     history = files.read_text(HISTORY, _table)
-    predictions = files.read_text(PREDICTIONS, parse_predictions)
     evaluation = files.read_text(EVALUATION, json.loads)
     observations = read_observations(OBSERVATIONS)
-    test, names = splits.read_split("test"), read_classes()
+    test, classes = splits.read_split("test"), read_classes()
+    predictions = shorten_classes(files.read_text(PREDICTIONS, parse_predictions), classes)
+    names = shorten_names(classes)
     level = params.evaluate.confidence
     bins = calibration.bin_by_confidence(predictions, level)
     calibration_error = evaluation["expected_calibration_error"]
@@ -85,7 +85,7 @@ def main() -> None:
         files.write_bytes(FIGURES / f"{name}.png", figure_style.to_png(figure))
     observed = draw_network(observations, predictions, test, names)
     pictures = {
-        NETWORK_PICTURES / f"{name}.png": figure_style.to_png(figure, all_colours=True)
+        NETWORK_PICTURES / f"{name}.png": figure_style.to_png(figure)
         for name, figure in observed.items()
     }
     for path in set(NETWORK_PICTURES.rglob("*.png")) - set(pictures):

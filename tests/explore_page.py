@@ -16,6 +16,18 @@ TIMEOUT_MS = 60_000
 # Where the pen goes, from the top left of the pad (0, 0) to its bottom right (1, 1).
 ONE = [(0.55, 0.2), (0.45, 0.8)]
 ZERO = [(0.5, 0.2), (0.35, 0.35), (0.32, 0.6), (0.45, 0.8), (0.62, 0.7), (0.66, 0.4), (0.5, 0.2)]
+# Whether all planes of the 3D scene, which NiceGUI shows to tests, have the proportions of their
+# pictures and the same longer side, and one of them has a picture of this width and height.
+IN_PROPORTION = """([width, height]) => {
+  const [scene] = Object.keys(window).filter((name) => name.startsWith("scene_"));
+  const planes = window[scene].children.filter((child) => child.material?.map?.image);
+  const fits = ({ geometry: { parameters: plane }, material: { map: { image } } }) =>
+    Math.abs(plane.width * image.height - plane.height * image.width) < 1e-6 &&
+    Math.abs(Math.max(plane.width, plane.height) - 4) < 1e-6;
+  const images = planes.map((plane) => plane.material.map.image);
+  return planes.every(fits)
+    && images.some((image) => image.width == width && image.height == height);
+}"""
 Point = tuple[float, float]
 
 

@@ -24,8 +24,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from pipeline import calibration, error_figures, figures
+from pipeline import calibration, error_figures, example_figures, figures
 from pipeline.figure_style import to_png
+from pipeline.picture_parts import shorten_classes, shorten_names
+from pipeline.review import pictures
 
 ROOT = Path(__file__).parents[1]
 RAW = ROOT / "data" / "raw" / "mnist"
@@ -527,7 +529,7 @@ def pairs(*rows: tuple[str, str]) -> pd.DataFrame:
 
 @pytest.mark.filterwarnings("error")
 def test_long_names_are_shortened_and_slanted() -> None:
-    names = [f"a rather long name of {letter}" for letter in "abcdefghij"]
+    names = shorten_names([f"a rather long name of {letter}" for letter in "abcdefghij"])
     figure = error_figures.confusion_matrix(pairs((names[0], names[9])), names)
     (axes,) = figure.axes
     shown = [tick.get_text() for tick in axes.get_xticklabels()]
@@ -545,12 +547,32 @@ def test_long_names_are_shortened_and_slanted() -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["$x$", "a\u0301", "日本", "\U0001f600", "%s {0} \\n"])
 def test_any_name_can_be_drawn(name: str, images: Images) -> None:
-    given = pairs((name, "b"), ("b", name))
+    given = shorten_classes(pairs((name, "b"), ("b", name)), [name, "b"])
     for figure in (
-        error_figures.confusion_matrix(given, [name, "b"]),
+        error_figures.confusion_matrix(given, shorten_names([name, "b"])),
         error_figures.confident_errors(given, images),
     ):
         assert to_png(figure)
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (DIGITS, DIGITS),
+        (["T-shirt/top", "Ankle boot", "été"], ["T-shirt/top", "Ankle boot", "été"]),
+        (
+            ["German Shepherd dog", "Pug", "German Spaniel dog"],
+            ["#0 Germa…dog", "Pug", "#2 Germa…dog"],
+        ),
+        (["猫", "犬", "?!"], ["#0 ?", "#1 ?", "?!"]),
+        (["#1 ?", "猫", "犬"], ["#0 #1 ?", "#1 ?", "#2 ?"]),
+    ],
+)
+def test_short_names_of_different_classes_are_different(names: list[str], short: list[str]) -> None:
+    assert shorten_names(names) == short
+    given = shorten_classes(pairs((names[0], names[2]), (names[1], names[0])), names)
+    assert_array_equal(given["label"], [short[0], short[1]])
+    assert_array_equal(given["predicted"], [short[2], short[0]])
 
 
 def test_dollars_are_no_formula(images: Images) -> None:
@@ -580,6 +602,17 @@ def test_colour_images_keep_their_colours_and_proportions() -> None:
     assert right - left == pytest.approx(2 * (bottom - top))
 
 
+def test_every_colour_of_colour_images_is_in_the_file() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 20, 20, 3), "u1")
+    errors = pairs(("a", "b"), ("b", "a"))
+    for figure in (
+        error_figures.confident_errors(errors, images),
+        pictures.changed_images(errors.head(1), errors.tail(1), images),
+    ):
+        shown = np.array(Image.open(io.BytesIO(to_png(figure))))
+        assert {*map(tuple, images.reshape(-1, 3))} <= {*map(tuple, shown.reshape(-1, 3))}
+
+
 def test_drawings_look_like_ink_and_photographs_like_photographs() -> None:
     drawing = np.zeros((1, 8, 8, 1), np.uint8)
     drawing[0, 4] = 255
@@ -587,3 +620,22 @@ def test_drawings_look_like_ink_and_photographs_like_photographs() -> None:
     for images, colours in ((drawing, "gray_r"), (photograph, "gray")):
         (axes,) = error_figures.confident_errors(pairs(("a", "b")), images).axes
         assert axes.images[0].get_cmap().name == colours
+
+
+def test_first_1000_images_decide_how_all_figures_show_the_grey_ones() -> None:
+    images = np.zeros((1002, 8, 8, 1), np.uint8)  # drawings
+    images[1000:] = 120  # all that is shown looks like photographs
+    errors = pairs(("a", "b"), ("b", "a")).assign(image=[1000, 1001])
+    for figure in (
+        error_figures.confident_errors(errors, images),
+        pictures.changed_images(errors.head(1), errors.tail(1), images),
+    ):
+        assert {picture.get_cmap().name for picture in figure.axes[0].images} == {"gray_r"}
+    figure = example_figures.attributions(errors, images, np.zeros((2, 2, 8, 8, 1), np.float32))
+    assert (np.asarray(figure.images[0].get_array())[2:-2, 2:-2] == 255 - 120).all()
+    labels = np.arange(1002) % 2
+    margins = np.where(np.arange(1002) < 1000, 1, np.array([[2], [0.5]])).astype(np.float32)
+    for one in margins:  # the most typical images, and the least sure ones
+        drawn = example_figures.typical_and_unsure(one, 1 - labels, labels, images, ["a", "b"])
+        found = {int(np.asarray(picture.get_array())[42, 42, 0]) for picture in drawn.images}
+        assert found == {255, 255 - 120}

@@ -19,7 +19,8 @@ from pipeline.figure_style import to_png
 
 Images = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]
-shapes = pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (20, 90, 1)])
+SHAPES = [(28, 28, 1), (32, 32, 3), (20, 90, 1), (300, 260, 3)]
+shapes = pytest.mark.parametrize("shape", SHAPES)
 
 ROWS = [
     (0, "Bag", "Bag", 0.99997),
@@ -45,7 +46,7 @@ def random_values(*shape: int) -> Values:
 
 
 def drawn(figure: Figure) -> Images:
-    return np.array(Image.open(io.BytesIO(to_png(figure, all_colours=True))))
+    return np.array(Image.open(io.BytesIO(to_png(figure))))
 
 
 def pasted(figure: Figure) -> list[Images]:
@@ -133,6 +134,52 @@ def test_of_many_filters_and_maps_it_is_said_how_many_are_drawn() -> None:
     assert words(figure)[-2:] == ["conv1_1: 256 of 300 maps of 9x9", "pool1: 256 maps of 4x4"]
 
 
+def sides(figure: Figure) -> list[tuple[int, int]]:
+    return [picture.shape[:2] for picture in pasted(figure)]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_large_filters_are_averaged_and_fit_into_the_figure(channels: int) -> None:
+    figure = network_figures.filters(random_values(300, 260, channels, 128))
+
+    # 15 lines of 9 filters, 96x83 dots each, a gap of 8 between them, and around all.
+    assert sides(figure)[0] == (15 * (96 + 8) + 8, 9 * (83 + 8) + 8)
+    assert "128 filters of 300x260 weights" in words(figure)[1]
+    assert words(figure)[1].endswith(", each dot a mean")
+
+
+def test_averaged_weights_of_both_signs_are_white() -> None:
+    kernel = np.full((192, 192, 1, 1), 0.5, np.float32)
+    kernel[::2, :96] *= -1  # on the left, both signs; on the right, positive weights
+
+    shown = pasted(network_figures.filters(kernel))[0][8:-8, 8:-8]
+
+    assert shown.shape == (96, 96, 3)
+    assert (shown[:, :48] >= 254).all()
+    assert (shown[:, 48:] == [0xD5, 0x5E, 0x00]).all()
+
+
+def test_large_maps_are_averaged_and_fit_into_the_figure() -> None:
+    maps = np.zeros((300, 260, 256), np.uint8)
+    maps[:150, :, 0] = 200
+    layers = {"conv1_1": maps, "pool1": maps[::2, ::2], "pool2": maps[::4, ::4]}
+    image = random_images((300, 260, 1))[0]
+
+    figure = network_figures.activation_maps(image, PREDICTIONS.iloc[0], layers, "gray_r")
+
+    # 26 lines of 10 maps, 96x83 dots each; and 20 lines of 13, 75x65 each.
+    large, small = (26 * 98 + 2, 10 * 85 + 2), (20 * 77 + 2, 13 * 67 + 2)
+    assert sides(figure) == [(SIDE, SIDE), large, large, small]
+    first = pasted(figure)[1][2:98, 2:85]
+    assert (first[:48] == 255 - 200).all()
+    assert (first[48:] == 255).all()
+    assert words(figure)[-3:] == [
+        "conv1_1: 256 maps of 300x260, each dot a mean",
+        "pool1: 256 maps of 150x130, each dot a mean",
+        "pool2: 256 maps of 75x65",
+    ]
+
+
 def test_maps_of_all_layers_follow_the_image_in_order() -> None:
     image, maps = random_images((28, 28, 1))[0], random_images((26, 26, 32))[0]
     layers = {"conv1_1": maps, "pool1": maps[::2, ::2]}
@@ -168,7 +215,7 @@ def test_errors_come_surest_first_each_with_what_speaks_for_both_classes(
 
     expected = []
     for place, number in enumerate((3, 1)):
-        signed = attributions[place].sum(axis=-1)
+        signed = mosaic.shrink(attributions[place].sum(axis=-1), SIDE)
         limit = float(np.sort(np.abs(signed).ravel())[int(0.99 * signed.size)])
         expected += [mosaic.show_images(images[[number]], "gray_r")[0]]
         expected += [*mosaic.show_signed(signed, limit)]

@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.conftest import Clone, make_clone, make_once
-from tests.explore_page import ZERO, draw_with_mouse, serve_page, visit
+from tests.explore_page import IN_PROPORTION, ZERO, draw_with_mouse, serve_page, visit
 from tests.mlflow_store import model_folder, runs_of
 
 Images = npt.NDArray[np.uint8]
@@ -131,10 +131,11 @@ def test_report_calls_classes_by_their_names(reproduce: Reproduce, tmp_path: Pat
 
 @pytest.mark.parametrize("dataset", DATA)
 def test_page_is_for_any_data(reproduce: Reproduce, tmp_path: Path, dataset: str) -> None:
-    _, names, _ = DATA[dataset]
+    _, names, (height, width, *_) = DATA[dataset]
     clone = reproduce(dataset).copy_to(tmp_path / "repository")
     with serve_page(clone) as (url, _), visit(url) as page:
         expect(page.get_by_text("There is no champion yet")).to_be_visible()
+        page.wait_for_function(IN_PROPORTION, arg=[width, height])
         draw_with_mouse(page, ZERO)
         answer = page.locator(".answer")
         expect(answer).to_have_text(re.compile("^Most likely: "))

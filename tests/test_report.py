@@ -731,7 +731,10 @@ def test_images_shown_are_those_that_the_errors_count(
     repo: ReviewRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(repo.path)
+    repo.change_test_images(samples=5000, errors=400)
+    repo.commit("Test on fewer images")
     with at_commit("HEAD") as revision:
         images = read_test_images(revision)
+    assert images.shape == (5000, 28, 28, 1)
     content = gzip.decompress((ROOT / "data/raw/mnist/t10k-images-idx3-ubyte.gz").read_bytes())
     assert images[125].tobytes() == content[16 + 125 * 784 : 16 + 126 * 784]

@@ -15,9 +15,10 @@ TURNED = 55  # degrees between the line of sight and the axis of the stack, at f
 
 
 class Plane(Object3D, component="plane.js"):
-    """A square with a picture."""
+    """A picture in its own proportions, whatever picture it shows."""
 
     def __init__(self, side: float, url: str) -> None:
+        """Put it into the present scene; `side` is the length of its longer side."""
         super().__init__(side, url)
 
     def show(self, url: str) -> None:

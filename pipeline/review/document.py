@@ -132,7 +132,8 @@ def _draw(
     old: Revision, new: Revision, judgement: verdict.Judgement, folder: Path
 ) -> Iterator[str]:
     """Draw the pictures into a folder, and yield the Markdown that shows them."""
-    from pipeline import figure_style  # and with it matplotlib, for those who want pictures
+    # And with them matplotlib, for those who want pictures.
+    from pipeline import figure_style, picture_parts
     from pipeline.review import pictures
 
     try:
@@ -143,7 +144,11 @@ def _draw(
     yield "### Pictures"
     if judgement.pairs and (judgement.pairs.fixed or judgement.pairs.broken):
         try:
-            figure = pictures.changed_images(old.errors, new.errors, read_test_images(new))
+            before, after = (
+                picture_parts.shorten_classes(revision.errors, [*revision.class_counts])
+                for revision in (old, new)
+            )
+            figure = pictures.changed_images(before, after, read_test_images(new))
             files.write_bytes(folder / CHANGED_IMAGES, figure_style.to_png(figure))
             yield f"![Images that the change broke and fixed]({CHANGED_IMAGES})"
         except DataError as error:  # the raw images need not be in Git
@@ -154,10 +159,10 @@ def _draw(
 
 
 def read_test_images(revision: Revision) -> ByteArray:
-    """Return the test images of the state, or raw ones of which the first are these.
+    """Return the test images of the state.
 
     The prepared ones, if those that lie here are the state's; else the raw ones in Git, where the
-    pipeline takes them as they are.
+    pipeline takes the first of them as they are.
 
     Raises:
         DataError: there are none, or not those of the state.
@@ -168,10 +173,10 @@ def read_test_images(revision: Revision) -> ByteArray:
     folder = RAW / str(revision.params.get("prepare.dataset"))
     if revision.params.get("prepare.image_size"):
         raise DataError(f"{folder}: has images of another size; `dvc pull` may bring {prepared}")
-    images = read_images(revision.folder / folder, "t10k")
-    if len(images) < revision.evaluation.samples:
+    images, samples = read_images(revision.folder / folder, "t10k"), revision.evaluation.samples
+    if len(images) < samples:
         raise DataError(f"{folder}: has {len(images)} test images")
-    return images
+    return images[:samples]
 
 
 def _github() -> str:

@@ -32,8 +32,8 @@ def changed_images(old: pd.DataFrame, new: pd.DataFrame, images: ByteArray) -> F
     Those come first of which the model that errs is surest; 16 of each at most.
 
     Args:
-        old: one row for each image that the old model misclassifies, with columns image, label,
-            predicted and probability.
+        old: one row for each image that the old model misclassifies, with columns image, label
+            and predicted (short names of classes), and probability.
         new: likewise for the new model.
         images: the test images, (N, height, width, channels).
     """
@@ -58,7 +58,7 @@ def changed_images(old: pd.DataFrame, new: pd.DataFrame, images: ByteArray) -> F
     axes.set(xlim=(0, 6.6), ylim=(height, 0))  # so its units are inches
     axes.set_axis_off()
     drawn = images[every["image"].to_numpy()]
-    colours = grey_colours(drawn)
+    colours = grey_colours(images)
     pictures = zip(every["image"], drawn, captions, strict=True)
     top = 0.0
     for (part, title, meaning, colour), shown in zip(parts, ranked, strict=True):
