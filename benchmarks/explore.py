@@ -117,7 +117,7 @@ def main() -> None:
         waits = np.array(measure_answers(url, args.strokes))
     rows = [
         [name, *(number(float(np.percentile(column, percent))) for percent in (50, 95, 100))]
-        for name, column in zip(("answer and maps", "attribution"), waits.T, strict=True)
+        for name, column in zip(("answer", "attribution"), waits.T, strict=True)
     ]
     print(table(["from the last point to", "median, ms", "95 %, ms", "longest, ms"], rows))
     count, rates = measure_rates(args.times)

@@ -2,6 +2,9 @@
 
 The recipe is that experiment of experiments.yaml. In turns, and in the reverse order in every
 second pair, each is trained with the seed of the pair. What is measured is the working tree.
+
+With --variants, it is compared with what it would be without one of its params, on the training
+images by which it was chosen.
 """
 
 import argparse
@@ -29,6 +32,28 @@ HEADER = [
     "recipe, accuracy",
     "until as good, to plain",
 ]
+CHOSEN_BY = 20_000  # training images that follow those trained on
+CHOSEN_WITH = (1, 2)  # seeds
+VARIANTS = {
+    "as it is": {},
+    "without augmentation": {
+        "augmentation.rotation": "0.0",
+        "augmentation.shift": "0.0",
+        "augmentation.zoom": "0.0",
+    },
+    "without batch norm": {"model.batch_norm": "false"},
+    "without batch norm, `learning_rate: 0.002`": {
+        "model.batch_norm": "false",
+        "train.learning_rate": "0.002",
+    },
+    "without label smoothing": {"train.label_smoothing": "0.0"},
+    "`learning_rate_schedule: constant`, `learning_rate: 0.001`": {
+        "train.learning_rate_schedule": "constant",
+        "train.learning_rate": "0.001",
+    },
+    "`dropout: 0.3`": {"model.dropout": "0.3"},
+    "`dense_units: [128]`": {"model.dense_units": "[128]"},
+}
 
 
 def seconds_to_reach(accuracy: float, epochs: Iterable[tuple[float, float]]) -> float:
@@ -68,6 +93,18 @@ def measure_pairs(pairs: int, small: bool) -> str:
     return f"{table(HEADER, rows)}\n\n{table_of_targets(_compare_with_targets(means))}"
 
 
+def measure_variants(small: bool) -> str:
+    """Train each variant with the seeds; return a table of mean validation accuracies."""
+    rows = []
+    for name, changes in VARIANTS.items():
+        settings = {"prepare.val_samples": str(CHOSEN_BY)} | changes
+        options = [f"--set={param}={value}" for param, value in settings.items()]
+        trained = [_train_recipe(seed, small, *options) for seed in CHOSEN_WITH]
+        accuracies = [measured["epochs"][-1][1] for measured in trained]
+        rows.append([name, *(f"{accuracy:.4f}" for accuracy in (*accuracies, mean(accuracies)))])
+    return table(["recipe", *(f"seed {seed}" for seed in CHOSEN_WITH), "mean"], rows)
+
+
 def _train_plainly(seed: int, small: bool) -> Measured:
     counts = [f"--{option(name)}={count}" for name, count in SMALL.items() if small]
     with tempfile.TemporaryDirectory() as folder:
@@ -75,9 +112,9 @@ def _train_plainly(seed: int, small: bool) -> Measured:
         return _run("benchmarks.plain", f"--seed={seed}", *counts, figure)
 
 
-def _train_recipe(seed: int, small: bool) -> Measured:
-    options = ["--small"] if small else []
-    return _run("benchmarks.train_experiment", "recipe", f"--seed={seed}", *options)
+def _train_recipe(seed: int, small: bool, *options: str) -> Measured:
+    size = ["--small"] if small else []
+    return _run("benchmarks.train_experiment", "recipe", f"--seed={seed}", *options, *size)
 
 
 def _run(module: str, *options: str) -> Measured:
@@ -125,12 +162,13 @@ def main() -> None:
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--pairs", type=int, default=5, help="repetitions (default: 5)")
+    parser.add_argument("--variants", action="store_true", help="compare variants of the recipe")
     parser.add_argument("--small", action="store_true", help="few images, to see that all works")
     args = parser.parse_args()
     if args.pairs < 1:
         parser.error("--pairs: must be at least 1")
     keep_to_cores()
-    print(measure_pairs(args.pairs, args.small))
+    print(measure_variants(args.small) if args.variants else measure_pairs(args.pairs, args.small))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """Train an experiment of experiments.yaml and test it, without DVC, files and MLflow.
 
-    python -m benchmarks.train_experiment NAME [--seed SEED] [--small]
+    python -m benchmarks.train_experiment NAME [--seed SEED] [--set PARAM=VALUE ...] [--small]
 
-The last line is a JSON object with what was measured.
+Validation images follow those trained on: with `--set prepare.val_samples=20000`, the recipe was
+chosen. The last line is a JSON object with what was measured.
 """
 
 import argparse
 import json
 import time
+
+from ruamel.yaml import YAML
 
 from benchmarks.bench import SMALL
 from pipeline import evaluate, runtime, trainer
@@ -47,11 +50,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("name", metavar="NAME", choices=(known := read_experiments()))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", metavar="PARAM=VALUE", action="append", default=[], dest="changes")
     parser.add_argument("--small", action="store_true")
     args = parser.parse_args()
 
     values = known[args.name].params.model_dump()
-    changes = {"train.seed": args.seed} | (SMALL if args.small else {})
+    given = (change.partition("=") for change in args.changes)
+    changes = {name: YAML(typ="safe").load(value) for name, _, value in given}
+    changes |= {"train.seed": args.seed} | (SMALL if args.small else {})
     for name, value in changes.items():
         section, key = name.split(".")
         values[section][key] = value
