@@ -141,13 +141,6 @@ def test_same_array_gives_the_same_bytes_however_it_lies_in_memory(tmp_path: Pat
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
 
 
-def test_objects_are_not_pickled(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
-        files.write_array(tmp_path / "a.npy", np.array([{}], dtype=object))
-
-    assert names(tmp_path) == []
-
-
 def test_fault_of_the_file_system_names_the_file_and_keeps_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("old")

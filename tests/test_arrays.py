@@ -1,0 +1,60 @@
+"""Reading arrays bit by bit."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from pipeline.arrays import CHUNK, chunks, let_go
+from tests.conftest import ROOT
+
+ROWS, ROW_SIZE = 300_000, 1000  # 300 MB
+# Prints by how many MB the peak of this process grows while it reads all.
+READ = f"""
+import resource, sys
+import numpy as np
+from pipeline.arrays import chunks
+
+array = np.memmap(sys.argv[1], np.uint8, "r", shape=({ROWS}, {ROW_SIZE}))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+total = sum(int(chunk.sum()) for chunk in chunks(array))
+print(total, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) // 1024)
+"""
+
+
+@pytest.mark.parametrize("count", [0, 1, CHUNK, CHUNK + 1, 2 * CHUNK])
+def test_chunks_are_the_array_in_parts(count: int) -> None:
+    array = np.arange(2 * count).reshape(count, 2)
+
+    parts = list(chunks(array))
+
+    assert [len(part) for part in parts[:-1]] == [CHUNK] * (len(parts) - 1)
+    assert_array_equal(np.concatenate([array[:0], *parts]), array)
+
+
+def test_file_is_still_there_when_its_memory_was_let_go(tmp_path: Path) -> None:
+    np.arange(5000, dtype=np.uint8).tofile(tmp_path / "bytes")
+    array = np.memmap(tmp_path / "bytes", np.uint8, "r", shape=(10, 500))[2:, :, None]
+    before = array.tolist()
+
+    let_go(array)
+
+    assert array.tolist() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory otherwise")
+def test_file_larger_than_what_may_be_used_can_be_read(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(ROWS * ROW_SIZE)
+        file.seek(-1, 2)
+        file.write(b"\x07")
+
+    command = [sys.executable, "-c", READ, str(tmp_path / "sparse")]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    total, growth = map(int, run.stdout.split())
+    assert total == 7
+    assert growth < 100
