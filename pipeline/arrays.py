@@ -1,11 +1,15 @@
 """The arrays that stages pass on, and how to read those that are too large for memory."""
 
 import mmap
+import tempfile
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from contextlib import contextmanager
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from pipeline.errors import PipelineError
 
 ByteArray = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
@@ -26,6 +30,23 @@ class Split(NamedTuple):
 
 
 CHUNK = 1000  # images
+
+
+@contextmanager
+def temporary_file() -> Iterator[IO[bytes]]:
+    """Give a nameless file for arrays, which is there as long as it is mapped to one.
+
+    Raises:
+        PipelineError: it cannot be written, for example because the disk is full.
+    """
+    try:
+        with tempfile.TemporaryFile() as file:
+            yield file
+    except OSError as error:
+        raise PipelineError(
+            f"{tempfile.gettempdir()}: a temporary file cannot be written: {error.strerror}; "
+            "TMPDIR can name a folder with more room"
+        ) from error
 
 
 def chunks(array: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:

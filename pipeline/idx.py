@@ -10,14 +10,13 @@ import math
 import os
 import shutil
 import struct
-import tempfile
 import zlib
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from pipeline.arrays import ByteArray
+from pipeline.arrays import ByteArray, temporary_file
 from pipeline.errors import DataError
 
 UNSIGNED_BYTE = 0x08
@@ -64,7 +63,7 @@ def read_idx(file: Path, rank: int) -> ByteArray:
         with file.open("rb") as content:
             if file.suffix != ".gz":
                 return _map(file, content, rank)
-            with tempfile.TemporaryFile() as unpacked:
+            with temporary_file() as unpacked:
                 _gunzip(file, content, unpacked)
                 return _map(file, unpacked, rank)
     except OSError as error:

@@ -1,6 +1,5 @@
 """Raw data, of which the images that train, validate and test are chosen."""
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
-from pipeline.arrays import ByteArray, LabelArray, Split, chunks
-from pipeline.errors import PipelineError
+from pipeline.arrays import ByteArray, LabelArray, Split, chunks, temporary_file
 
 CHANNELS = {1: "grey", 3: "colour"}
 
@@ -69,15 +67,11 @@ def spill(images: Iterable[ByteArray], shape: tuple[int, ...]) -> ByteArray:
         images: N of them.
         shape: of the array, (N, height, width, channels).
     """
-    try:
-        with tempfile.TemporaryFile() as file:
-            for image in images:
-                file.write(image.tobytes())
-            return np.memmap(file, np.uint8, "r", shape=shape)
-    except OSError as error:
-        raise PipelineError(
-            f"{tempfile.gettempdir()}: a temporary file cannot be written: {error.strerror}"
-        ) from error
+    with temporary_file() as file:
+        for image in images:
+            file.write(image.tobytes())
+        file.flush()
+        return np.memmap(file, np.uint8, "r", shape=shape)
 
 
 def resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

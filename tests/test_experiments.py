@@ -395,6 +395,9 @@ def experimented(reproduced: Clone) -> Experimented:
             clone = reproduced.copy_to(path)
             clone.edit_params({"model.dropout": 0.25})  # which experiments are not about
             (path / "experiments.yaml").write_text("".join(DEFINITIONS))
+            readme = path / "README.md"
+            some = re.sub("<!-- experiments: .*", "<!-- experiments: mlp -->", readme.read_text())
+            readme.write_text(some)
             (path / "data/raw/partial").mkdir()
             (path / "data/raw/partial/classes.txt").write_text("\n".join("0123456789") + "\n")
             clone.run("git", "add", "experiments.yaml", "data/raw/partial")
@@ -463,10 +466,6 @@ def test_data_that_git_does_not_know_is_copied(experimented: Experimented) -> No
 
 def test_table_and_figure_come_from_the_runs(experimented: Experimented, tmp_path: Path) -> None:
     clone = experimented.clone.copy_to(tmp_path / "repository")
-    readme = clone.path / "README.md"
-    readme.write_text(
-        re.sub("<!-- experiments: .*", "<!-- experiments: mlp -->", readme.read_text())
-    )
     assert clone.run("python", *RUN, "--table").stdout.startswith("4 of 5 experiments have a run")
     text = (clone.path / "docs/experiments.md").read_text()
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]

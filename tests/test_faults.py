@@ -1,7 +1,9 @@
 """What interruptions, damaged files, a full disk and hostile files do to the stages."""
 
+import gzip
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -268,6 +270,8 @@ def test_full_disk_is_reported_and_leaves_no_half_file(
 ) -> None:
     whole = reproduced.read()
     remove_outputs(clone, stage)
+    for packed in (clone.path / "data/raw/mnist").glob("*.gz"):  # into a larger file
+        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
     # Not a full disk but, in the middle of the file, an error like that of one.
     limit = len(whole[name]) - 1000
     result = clone.run(
@@ -281,6 +285,17 @@ def test_full_disk_is_reported_and_leaves_no_half_file(
     assert name not in found
     assert found == {name: whole[name] for name in found}
     assert not list(clone.path.rglob(".partial*"))
+
+
+def test_temporary_file_on_a_full_disk_is_reported(clone: Clone) -> None:
+    result = clone.run(
+        *("python", "-c", LIMITED, "100000", "python", "-m", "pipeline.prepare"), check=False
+    )
+    assert result.returncode == 1
+    assert re.fullmatch(
+        r"/.*: a temporary file cannot be written: File too large; TMPDIR can name .*\n",
+        result.stdout,
+    )
 
 
 def test_no_object_in_an_array_is_unpickled(clone: Clone) -> None:
