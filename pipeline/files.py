@@ -1,8 +1,10 @@
 """Write files whole or not at all, and say plainly what is wrong with those that are read."""
 
 import hashlib
+import io
 import json
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +15,7 @@ from pipeline.arrays import ByteArray, LabelArray, chunks
 from pipeline.errors import DataError, PipelineError
 
 REMEDY = "`dvc repro` makes it again"
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows
 Parsed = TypeVar("Parsed")
 
 
@@ -64,6 +67,15 @@ def write_array(path: Path, array: ByteArray | LabelArray) -> None:
         # NumPy itself would not notice that the last bytes do not fit on the disk.
         for part in chunks(array):
             file.write(part.tobytes())
+
+
+def pack(entries: Mapping[str, bytes]) -> bytes:
+    """Return a zip archive with these files: same files, same bytes, whatever Python it is."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, entry in entries.items():
+            archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), entry)
+    return content.getvalue()
 
 
 def read_text(path: Path, parse: Callable[[str], Parsed]) -> Parsed:

@@ -1,6 +1,5 @@
 """The network and its file."""
 
-import io
 import json
 import zipfile
 from pathlib import Path
@@ -14,7 +13,6 @@ from pipeline.runtime import keras
 # Keras's 0.99 takes hundreds of batches to forget how the statistics began; 2,000 images in batches
 # of 64 are 32 an epoch.
 BATCH_NORM_MOMENTUM = 0.9
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows
 
 
 def build_network(
@@ -70,13 +68,11 @@ def write_model(path: Path, model: keras.Model) -> None:
     addresses in memory into the config, to tell which objects are one and the same; here these
     are at most the policies that say which float type layers use.
     """
-    content = io.BytesIO()
     with files.replacing(path) as partial:
         model.save(partial)
-        with zipfile.ZipFile(partial) as saved, zipfile.ZipFile(content, "w") as archive:
-            for name in saved.namelist():
-                archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), _timeless(name, saved.read(name)))
-        partial.write_bytes(content.getvalue())
+        with zipfile.ZipFile(partial) as saved:
+            entries = {name: _timeless(name, saved.read(name)) for name in saved.namelist()}
+        partial.write_bytes(files.pack(entries))
 
 
 def read_model(path: Path) -> keras.Model:

@@ -2,9 +2,10 @@
 
 import io
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline import files
 from pipeline.arrays import ByteArray, FloatArray, IntArray
@@ -48,9 +49,13 @@ def write_observations(path: Path, observations: Observations) -> None:
     """Write all arrays to one `.npz` file: the same values, the same bytes."""
     arrays = observations._asdict()
     arrays |= {MAPS + name: values for name, values in arrays.pop("maps").items()}
+    files.write_bytes(path, files.pack({f"{name}.npy": _to_npy(arrays[name]) for name in arrays}))
+
+
+def _to_npy(array: npt.NDArray[Any]) -> bytes:
     content = io.BytesIO()
-    np.savez(content, **arrays)  # its entries all have the date 1980-01-01
-    files.write_bytes(path, content.getvalue())
+    np.save(content, array, allow_pickle=False)
+    return content.getvalue()
 
 
 def read_observations(path: Path) -> Observations:

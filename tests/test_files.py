@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -295,3 +296,14 @@ def test_md5_names_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(DataError) as caught:
             files.md5(path)
         assert str(caught.value) == f"{path}: cannot be read: {fault}; `dvc repro` makes it again"
+
+
+def test_archive_holds_nothing_but_its_files(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(files.pack({"b/c": b"1", "a": b""}))
+
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {"b/c": b"1", "a": b""}
+        for entry in archive.infolist():
+            assert entry.date_time == (1980, 1, 1, 0, 0, 0)
+            # Where sizes may be large, versions of Python write other versions of the format.
+            assert entry.extract_version == entry.create_version == 20
