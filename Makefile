@@ -14,7 +14,7 @@ ORIGIN := { pwd; $(PYTHON) -V; cat requirements.txt; }
 
 .DEFAULT_GOAL := help
 .PHONY: help repro seeds fashion-mnist experiments report test lint lock bench ui publish promote
-.PHONY: serve explore venv venv-explore venv-dev
+.PHONY: serve explore mlflow-server venv venv-explore venv-server venv-dev
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,11 +68,22 @@ serve: venv  ## answer requests with the champion on 127.0.0.1, port 8000 or POR
 explore: venv-explore  ## draw a digit and see what the network sees, on 127.0.0.1, port 8080 or PORT
 	@.venv/bin/python -m pipeline.explore --port $(or $(PORT),8080)
 
+# The variables that must be set; the shell stops with this message where one is not.
+SERVER_VARIABLES := PGHOST MLFLOW_SERVER_ALLOWED_HOSTS MLFLOW_FLASK_SERVER_SECRET_KEY
+mlflow-server: venv-server  ## serve MLflow to a team: PostgreSQL, passwords (docs/team.md)
+	@: $(foreach name,$(SERVER_VARIABLES),"$${$(name):?must be set; see docs/team.md}"); \
+	export MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false; \
+	export MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-postgresql:///mlflow}"; \
+	export MLFLOW_AUTH_CONFIG_PATH="$${MLFLOW_AUTH_CONFIG_PATH:-pipeline/tracking/basic_auth.ini}"; \
+	$(IN_VENV) exec mlflow server --app-name basic-auth
+
 lock:  ## renew the locks (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
-	$(LOCK) --group explore --constraints requirements.txt --constraints requirements-dev.txt \
-	    --output-file requirements-explore.txt
+	for group in explore server; do \
+	  $(LOCK) --group "$$group" --constraints requirements.txt --constraints requirements-dev.txt \
+	    --output-file "requirements-$$group.txt" || exit; \
+	done
 
 venv:
 	@$(ORIGIN) | cmp -s - .venv/origin || { \
@@ -85,13 +96,13 @@ venv:
 	  .venv/bin/dvc config --local plots.html_template ../.venv/plots.html && \
 	  $(ORIGIN) > .venv/origin; }
 
-venv-explore: venv
-	@cmp -s requirements-explore.txt .venv/requirements-explore.txt || { \
-	  echo 'Installing what the page needs (once)'; \
-	  $(PIP_INSTALL) -r requirements-explore.txt && $(COMPILE) && \
-	  cp requirements-explore.txt .venv/requirements-explore.txt; }
+venv-explore venv-server: venv-%: venv
+	@cmp -s requirements-$*.txt .venv/requirements-$*.txt || { \
+	  echo 'Installing requirements-$*.txt (once)'; \
+	  $(PIP_INSTALL) -r requirements-$*.txt && $(COMPILE) && \
+	  cp requirements-$*.txt .venv/requirements-$*.txt; }
 
-venv-dev: venv-explore
+venv-dev: venv-explore venv-server
 	@cmp -s requirements-dev.txt .venv/requirements-dev.txt || { \
 	  $(PIP_INSTALL) -r requirements-dev.txt && $(COMPILE) && \
 	  cp requirements-dev.txt .venv/requirements-dev.txt; }

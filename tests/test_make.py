@@ -25,6 +25,7 @@ TARGETS = [
     "promote",
     "serve",
     "explore",
+    "mlflow-server",
     "lock",
 ]
 # Stands in for Python: makes a virtual environment of itself, and notes what it is asked to do.
@@ -93,7 +94,8 @@ def test_page_and_tests_have_locks_of_their_own(make_venv: "MakeVenv") -> None:
     assert installs(calls) == ["requirements-explore.txt"]
     assert all("--require-hashes" in call for call in calls if "pip install" in call)
     assert make_venv("venv-explore") == []
-    assert installs(make_venv("venv-dev")) == ["requirements-dev.txt"]
+    locks = ["requirements-server.txt", "requirements-dev.txt"]
+    assert installs(make_venv("venv-dev")) == locks
     assert make_venv("venv-dev") == []
 
 
