@@ -1,23 +1,14 @@
 """Describe the chosen images: what to know of them before training."""
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.arrays import ByteArray, LabelArray, Split, chunks
+from pipeline.arrays import ByteArray, Split, chunks
+from pipeline.duplicates import count_repeats, image_keys
 
 DIGITS = 6
-
-
-class _Looks(NamedTuple):
-    """A key of each image, (N,), uint64: that of its pixels; and how many images are constant."""
-
-    keys: npt.NDArray[np.uint64]
-    constant: int
 
 
 def describe(chosen: Mapping[str, Split], names: Sequence[str]) -> dict[str, object]:
@@ -41,26 +32,22 @@ def describe(chosen: Mapping[str, Split], names: Sequence[str]) -> dict[str, obj
         Under `val_images_also_in` and `test_images_also_in`, how many validation and test images
         occur in other splits. Fractions are rounded to 6 digits.
     """
-    looks = {name: _look_at(split.images) for name, split in chosen.items()}
-    keys = {name: look.keys for name, look in looks.items()}
-    labels = [np.asarray(split.labels) for split in chosen.values()]
-    ambiguous = _find_ambiguous(np.concatenate([*keys.values()]), np.concatenate(labels))
+    keys = {name: image_keys(split.images) for name, split in chosen.items()}
+    found = count_repeats(keys, {name: split.labels for name, split in chosen.items()})
     return {
         "splits": [
             {
                 "split": name,
                 **_describe_classes(split, names),
                 **_describe_pixels(split.images),
-                "constant_images": looks[name].constant,
-                "repeated_images": len(split.images) - len(np.unique(keys[name])),
-                "ambiguous_images": _count_in(keys[name], ambiguous),
+                "constant_images": _count_constant(split.images),
+                "repeated_images": found["repeated", name],
+                "ambiguous_images": found["ambiguous", name],
             }
             for name, split in chosen.items()
         ],
-        "val_images_also_in": {"train": _count_in(keys["val"], keys["train"])},
-        "test_images_also_in": {
-            name: _count_in(keys["test"], keys[name]) for name in ("train", "val")
-        },
+        "val_images_also_in": {"train": found["val", "train"]},
+        "test_images_also_in": {name: found["test", name] for name in ("train", "val")},
     }
 
 
@@ -76,7 +63,8 @@ def class_balance(counts: Sequence[int]) -> float:
 
 
 def _describe_classes(split: Split, names: Sequence[str]) -> dict[str, object]:
-    counts = np.bincount(split.labels, minlength=len(names)).tolist()
+    of_chunks = (np.bincount(chunk, minlength=len(names)) for chunk in chunks(split.labels))
+    counts = np.sum([*of_chunks], axis=0).tolist()
     return {
         "samples": len(split.labels),
         "classes": dict(zip(names, counts, strict=True)),
@@ -102,23 +90,6 @@ def _describe_pixels(images: ByteArray) -> dict[str, float]:
     return {"pixel_mean": round(mean / 255, DIGITS), "pixel_std": round(std / 255, DIGITS)}
 
 
-def _look_at(images: ByteArray) -> _Looks:
-    keys, constant = np.empty(len(images), np.uint64), 0
-    for place, image in enumerate(image for chunk in chunks(images) for image in chunk):
-        # Any two of a million different images have the same key with a probability of 3e-8.
-        digest = hashlib.blake2b(image.tobytes(), digest_size=keys.itemsize).digest()
-        keys[place] = int.from_bytes(digest)
-        constant += bool((image == image[0, 0]).all())
-    return _Looks(keys, constant)
-
-
-def _find_ambiguous(keys: npt.NDArray[np.uint64], labels: LabelArray) -> npt.NDArray[np.uint64]:
-    """Return the keys that come with more than one label; keys and labels are (N,)."""
-    order = np.argsort(keys)
-    keys, labels = keys[order], labels[order]
-    found: npt.NDArray[np.uint64] = keys[1:][(keys[1:] == keys[:-1]) & (labels[1:] != labels[:-1])]
-    return found
-
-
-def _count_in(keys: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64]) -> int:
-    return int(np.isin(keys, others).sum())
+def _count_constant(images: ByteArray) -> int:
+    constant = ((chunk == chunk[:, :1, :1]).all(axis=(1, 2, 3)) for chunk in chunks(images))
+    return sum(int(of_chunk.sum()) for of_chunk in constant)
