@@ -84,7 +84,9 @@ def main() -> None:
     probabilities = predict(model, test, len(names))
     predictions = scores.tabulate(probabilities, test.labels, names)
     errors = predictions[predictions["label"] != predictions["predicted"]]
-    metrics = scores.score(probabilities, test.labels, names, params.evaluate.confidence)
+    metrics = scores.score(
+        probabilities, test.labels, predictions, names, params.evaluate.confidence
+    )
     files.write_json(EVALUATION, metrics)
     files.write_text(PREDICTIONS, format_predictions(predictions))
     files.write_text(ERRORS, format_predictions(errors))

@@ -1,5 +1,6 @@
 """How good predictions are: functions of probabilities and labels."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 from sklearn.metrics import log_loss, precision_score, recall_score
 
 from pipeline import calibration
-from pipeline.arrays import LabelArray
+from pipeline.arrays import LabelArray, chunks
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -40,13 +41,18 @@ def tabulate(
 
 
 def score(
-    probabilities: Probabilities, labels: LabelArray, names: Sequence[str], confidence: float
+    probabilities: Probabilities,
+    labels: LabelArray,
+    predictions: pd.DataFrame,
+    names: Sequence[str],
+    confidence: float,
 ) -> dict[str, Any]:
     """Return the metrics of a model, rounded to 6 digits.
 
     Args:
         probabilities: of each class for each image, (N, classes).
         labels: true class of each image, (N,).
+        predictions: what `tabulate` makes of them.
         names: of the classes.
         confidence: level of the accuracy's interval, Wilson's score interval, such as 0.95.
 
@@ -59,18 +65,28 @@ def score(
     correct = int((labels == predicted).sum())
     low, high = calibration.wilson_interval(correct, len(labels), confidence)
     per_class = {"labels": classes, "average": None, "zero_division": np.nan}
-    bins = calibration.bin_by_confidence(tabulate(probabilities, labels, names), confidence)
+    bins = calibration.bin_by_confidence(predictions, confidence)
     return {
         "accuracy": round(correct / len(labels), 6),
         "accuracy_low": round(low, 6),
         "accuracy_high": round(high, 6),
-        "loss": round(log_loss(labels, probabilities, labels=classes), 6),
+        "loss": round(_mean_loss(probabilities, labels), 6),
         "errors": len(labels) - correct,
         "samples": len(labels),
         "expected_calibration_error": round(calibration.expected_calibration_error(bins), 6),
         "recall": _by_class(names, recall_score(labels, predicted, **per_class)),
         "precision": _by_class(names, precision_score(labels, predicted, **per_class)),
     }
+
+
+def _mean_loss(probabilities: Probabilities, labels: LabelArray) -> float:
+    """Return the cross-entropy; scikit-learn needs several copies of what it is given at once."""
+    classes = range(probabilities.shape[1])
+    sums = [
+        log_loss(of_chunk, chunk, normalize=False, labels=classes)
+        for of_chunk, chunk in zip(chunks(labels), chunks(probabilities), strict=True)
+    ]
+    return math.fsum(sums) / len(labels)
 
 
 def _by_class(names: Sequence[str], values: npt.NDArray[np.float64]) -> dict[str, float | None]:

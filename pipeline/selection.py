@@ -54,7 +54,8 @@ def score_margins(probabilities: FloatArray, labels: IntArray) -> tuple[FloatArr
         Margin and rival, the most probable class but the true one, of each image, both (N,).
     """
     images = np.arange(len(labels))
-    logarithms = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    logarithms = np.maximum(probabilities, np.finfo(np.float32).tiny)
+    np.log(logarithms, out=logarithms)
     true = logarithms[images, labels]
     logarithms[images, labels] = -np.inf
     rivals = logarithms.argmax(axis=1)

@@ -22,7 +22,9 @@ def sure(*digits: int, probability: float = 0.91) -> Probabilities:
 
 
 def scored(probabilities: Probabilities, *labels: int, confidence: float = 0.95) -> dict[str, Any]:
-    return score(probabilities, np.array(labels, np.uint8), DIGITS, confidence)
+    truth = np.array(labels, np.uint8)
+    predictions = tabulate(probabilities, truth, DIGITS)
+    return score(probabilities, truth, predictions, DIGITS, confidence)
 
 
 @pytest.fixture(scope="module")
