@@ -29,12 +29,12 @@ def tabulate(
         Columns image (its index), label and predicted (both as names), and probability (of the
         predicted class, rounded to 6 digits).
     """
-    classes = np.array(names, dtype=object)
+    classes = pd.CategoricalDtype([*names])  # of which each row has a number only
     return pd.DataFrame(
         {
             "image": np.arange(len(labels)),
-            "label": classes[labels],
-            "predicted": classes[probabilities.argmax(axis=1)],
+            "label": pd.Categorical.from_codes(labels, dtype=classes),
+            "predicted": pd.Categorical.from_codes(probabilities.argmax(axis=1), dtype=classes),
             "probability": probabilities.max(axis=1).astype(float).round(6),
         }
     )
