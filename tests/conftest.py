@@ -54,6 +54,7 @@ class Clone:
             "DVC_SITE_CACHE_DIR": str(home / "dvc"),
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
+            "PIPELINE_MLFLOW_SECONDS": "120",  # however busy the machine is
             **{f"GIT_{who}_NAME": "Test" for who in ("AUTHOR", "COMMITTER")},
             **{f"GIT_{who}_EMAIL": "test@example.com" for who in ("AUTHOR", "COMMITTER")},
         }

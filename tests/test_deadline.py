@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import PipelineError
+from pipeline.tracking import deadline
 from tests.conftest import ROOT
 
 SECONDS = 8.0
@@ -53,3 +55,12 @@ def test_a_note_that_cannot_be_written_fails_no_stage(tmp_path: Path) -> None:
     (tmp_path / ".dvc").touch()
     run(tmp_path, FAIL)
     assert float(run(tmp_path, ASK)) == SECONDS
+
+
+def test_another_number_of_seconds_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.setenv("PIPELINE_MLFLOW_SECONDS", "20.5")
+    assert deadline.remaining() == 20.5
+    monkeypatch.setenv("PIPELINE_MLFLOW_SECONDS", "long")
+    with pytest.raises(PipelineError, match="must be a number of seconds, got 'long'"):
+        deadline.remaining()

@@ -109,6 +109,7 @@ def tracked(clone: Clone, tmp_path: Path) -> Clone:
     shutil.copy(clone.path / "mlflow.db", tmp_path)
     clone.env["MLFLOW_TRACKING_URI"] = f"sqlite:///{tmp_path}/mlflow.db"
     clone.env["MLFLOW_EXPERIMENT_NAME"] = tmp_path.name
+    del clone.env[deadline.VARIABLE]
     return clone
 
 

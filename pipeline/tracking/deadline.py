@@ -18,16 +18,21 @@ from pipeline.tracking import store
 from pipeline.tracking.processes import identify_process, is_same
 
 SECONDS = 8.0  # of waiting; the rest of the 10 is for starting and ending processes
+VARIABLE = "PIPELINE_MLFLOW_SECONDS"  # allows others, for a slow store or a busy machine
 CREATION_SECONDS = 60.0  # more, once, for a new database
 WAITED = Path(".dvc/tmp/mlflow-waited.json")
 
 
 def remaining() -> float:
-    """Return how many seconds the present `dvc repro` may still wait for MLflow."""
+    """Return how many seconds the present `dvc repro` may still wait for MLflow.
+
+    Raises:
+        PipelineError: the variable that allows them is no number.
+    """
     database = store.database()
     # Unlike Path.exists, it raises nothing where the folder may not be looked into.
     is_new = database is not None and not os.path.exists(database)  # noqa: PTH110
-    return max(0.0, (CREATION_SECONDS if is_new else SECONDS) - _waited())
+    return max(0.0, max(_allowed(), CREATION_SECONDS if is_new else 0.0) - _waited())
 
 
 def spend(seconds: float, failed: bool) -> None:
@@ -81,6 +86,15 @@ def no_answer(seconds: float) -> PipelineError:
 def warn(error: PipelineError) -> None:
     """Say in one line what is wrong and what to do."""
     print(f"{error}; the outputs do not depend on it; {store.REMEDY}", file=sys.stderr)
+
+
+def _allowed() -> float:
+    try:
+        return float(os.environ.get(VARIABLE, SECONDS))
+    except ValueError:
+        raise PipelineError(
+            f"{VARIABLE}: must be a number of seconds, got {os.environ[VARIABLE]!r}"
+        ) from None
 
 
 def _waited() -> float:

@@ -33,6 +33,7 @@ class TrainingRun:
 
     def __enter__(self) -> Self:
         if store.enabled():
+            deadline.remaining()  # what is wrong with its variable is said before training
             beginning = {
                 "seconds": time.time(),
                 "params": flatten(self._params),
