@@ -14,7 +14,7 @@ ORIGIN := { pwd; $(PYTHON) -V; cat requirements.txt; }
 
 .DEFAULT_GOAL := help
 .PHONY: help repro seeds fashion-mnist experiments report test lint lock bench ui publish promote
-.PHONY: serve explore mlflow-server venv venv-explore venv-server venv-dev
+.PHONY: serve explore mlflow-server venv venv-explore venv-remotes venv-server venv-dev
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,7 +80,7 @@ mlflow-server: venv-server  ## serve MLflow to a team: PostgreSQL, passwords (do
 lock:  ## renew the locks (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
-	for group in explore server; do \
+	for group in explore remotes server; do \
 	  $(LOCK) --group "$$group" --constraints requirements.txt --constraints requirements-dev.txt \
 	    --output-file "requirements-$$group.txt" || exit; \
 	done
@@ -96,13 +96,13 @@ venv:
 	  .venv/bin/dvc config --local plots.html_template ../.venv/plots.html && \
 	  $(ORIGIN) > .venv/origin; }
 
-venv-explore venv-server: venv-%: venv
+venv-explore venv-remotes venv-server: venv-%: venv
 	@cmp -s requirements-$*.txt .venv/requirements-$*.txt || { \
 	  echo 'Installing requirements-$*.txt (once)'; \
 	  $(PIP_INSTALL) -r requirements-$*.txt && $(COMPILE) && \
 	  cp requirements-$*.txt .venv/requirements-$*.txt; }
 
-venv-dev: venv-explore venv-server
+venv-dev: venv-explore venv-remotes venv-server
 	@cmp -s requirements-dev.txt .venv/requirements-dev.txt || { \
 	  $(PIP_INSTALL) -r requirements-dev.txt && $(COMPILE) && \
 	  cp requirements-dev.txt .venv/requirements-dev.txt; }

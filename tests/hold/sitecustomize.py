@@ -1,6 +1,6 @@
 """Holds a stage in its tracks; Python imports this when it starts with this folder on its path.
 
-`HOLD_AT` is the output that the stage is about to put in place, or a module that it is about to
+`HOLD_AT` names outputs that a stage is about to put in place, or modules that it is about to
 import. Then it writes its process id to the file `HOLD_FLAG`, and goes on when that is removed.
 """
 
@@ -12,11 +12,12 @@ from pathlib import Path
 from sys import addaudithook
 
 AWAITED = {"os.rename": 1, "import": 0}  # events, and which of their arguments names the place
+PLACES = os.environ.get("HOLD_AT", "").split()
 
 
 def hold(event: str, arguments: Sequence[object]) -> None:
     """Wait while the flag is there; half of an output that is about to come in place is cut."""
-    if event not in AWAITED or str(arguments[AWAITED[event]]) != os.environ["HOLD_AT"]:
+    if event not in AWAITED or str(arguments[AWAITED[event]]) not in PLACES:
         return
     if event == "os.rename":
         partial = Path(str(arguments[0]))
@@ -29,5 +30,5 @@ def hold(event: str, arguments: Sequence[object]) -> None:
     signal.alarm(0)
 
 
-if "DVC_STAGE" in os.environ and "HOLD_AT" in os.environ:
+if "DVC_STAGE" in os.environ and PLACES:
     addaudithook(hold)

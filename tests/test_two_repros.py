@@ -1,0 +1,36 @@
+"""A second `dvc repro` in a workspace where one is at work."""
+
+import psutil
+
+from tests.conftest import Clone
+from tests.test_endings import TIMEOUT, held, wait_until
+
+# A module that each command imports when it is at work, and no other command.
+AT_WORK = {
+    "prepare": "pipeline.dataset",
+    "train": "pipeline.trainer",
+    "evaluate": "pipeline.insight",
+    "plot": "pipeline.figures",
+    "publish": "pipeline.tracking.publication",
+}
+
+
+def test_second_repro_is_refused_in_every_stage_and_damages_nothing(
+    reproduced: Clone, clone: Clone
+) -> None:
+    (clone.path / "dvc.lock").unlink()
+    clone.run("rm", "-r", ".dvc/cache")
+    flag = clone.path.parent / "held"
+    with held(clone, " ".join(AT_WORK.values())) as (first, _):
+        for command in AT_WORK:
+            wait_until(lambda: first.poll() is not None or bool(flag.exists() and flag.read_text()))
+            assert f"pipeline.{command}" in psutil.Process(int(flag.read_text())).cmdline()
+            second = clone.run("dvc", "repro", check=False)
+            assert second.returncode != 0
+            assert "is busy, it is being blocked by:" in second.stdout
+            assert f"(PID {first.pid}): " in second.stdout
+            flag.unlink()
+        output, _ = first.communicate(timeout=TIMEOUT)
+    assert first.returncode == 0, output
+    assert clone.read() == reproduced.read()
+    assert clone.run("dvc", "status").stdout == "Data and pipelines are up to date.\n"
