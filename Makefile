@@ -19,8 +19,9 @@ ORIGIN := { pwd; $(PYTHON) -V; cat requirements.txt; }
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Without --wait-for-lock, a training that ends while `dvc push` is at work would be lost.
 repro: venv  ## run what has changed: dvc repro
-	@$(IN_VENV) dvc repro
+	@$(IN_VENV) dvc --wait-for-lock repro
 	@.venv/bin/python -m pipeline.summary
 
 seeds: venv  ## train with several seeds (SEEDS, default 5): how much the accuracy varies

@@ -165,7 +165,7 @@ def test_damaged_object_is_refused_and_can_be_replaced(
     assert f"Checkout failed for following targets:\n{MODEL}\n" in result.stdout
     assert not (colleague.path / MODEL).exists()
 
-    damaged.unlink(missing_ok=True)  # where the remote is a folder, DVC has removed it
+    damaged.unlink()
     ann.run("dvc", "push")
     colleague.run("dvc", "pull")
     assert (colleague.path / MODEL).read_bytes() == model

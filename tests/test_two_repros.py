@@ -1,9 +1,14 @@
 """A second `dvc repro` in a workspace where one is at work."""
 
+import subprocess
+
 import psutil
+import pytest
+from dvc.lock import make_lock
 
 from tests.conftest import Clone
 from tests.test_endings import TIMEOUT, held, wait_until
+from tests.ui import use_this_environment
 
 # A module that each command imports when it is at work, and no other command.
 AT_WORK = {
@@ -34,3 +39,16 @@ def test_second_repro_is_refused_in_every_stage_and_damages_nothing(
     assert first.returncode == 0, output
     assert clone.read() == reproduced.read()
     assert clone.run("dvc", "status").stdout == "Data and pipelines are up to date.\n"
+
+
+def test_make_repro_waits_while_another_command_holds_the_lock(clone: Clone) -> None:
+    """For longer than DVC's own 3 s, in which a training that has just ended would be lost."""
+    use_this_environment(clone)
+    (clone.path / ".dvc/tmp").mkdir(exist_ok=True)
+    with make_lock(str(clone.path / ".dvc/tmp/lock")):
+        repro = clone.popen("make", "-o", "venv", "repro")
+        with pytest.raises(subprocess.TimeoutExpired):
+            repro.wait(timeout=8)
+    output, _ = repro.communicate(timeout=TIMEOUT)
+    assert repro.returncode == 0, output
+    assert "Data and pipelines are up to date." in output
