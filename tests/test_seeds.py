@@ -21,6 +21,7 @@ from filelock import FileLock
 from mlflow.entities import Run
 
 from pipeline.seeds import read_count
+from pipeline.tracking.deadline import VARIABLE
 from tests.conftest import Clone
 from tests.faulty_server import failing_server, hang
 from tests.mlflow_store import client_of, runs_of, state_of
@@ -347,6 +348,7 @@ def test_fewer_seeds_are_what_is_asked_for_and_an_empty_group_goes(clone_of_seed
 def test_store_that_fails_costs_a_line_and_seconds(clone_of_seeds: Clone, answer: str) -> None:
     clone = clone_of_seeds
     (clone.path / "metrics/seeds.json").unlink()
+    del clone.env[VARIABLE]
     with failing_server(hang) as server:
         env = {"MLFLOW_TRACKING_URI": server.uri}
         if answer == "off":
