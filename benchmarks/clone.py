@@ -23,11 +23,20 @@ OUTPUTS = ("data/prepared", "models", "metrics")
 
 
 class Run(NamedTuple):
-    """What a command took and printed; `peak_mb` is that of its largest process."""
+    """What a command took and printed.
+
+    Attributes:
+        seconds: from start to end.
+        peak_mb: memory of its largest process.
+        output: what it printed.
+        user, system: seconds of all cores in its own code and in the system's.
+    """
 
     seconds: float
     peak_mb: float
     output: str
+    user: float
+    system: float
 
 
 class Clone:
@@ -78,7 +87,8 @@ class Clone:
             printed, faults = _read(output), _read(errors)
         if process.returncode:
             sys.exit(f"{shlex.join(command)} exited with {process.returncode}:\n{printed}{faults}")
-        return Run(seconds, usage.ru_maxrss / MEGABYTE, printed)
+        peak = usage.ru_maxrss / MEGABYTE
+        return Run(seconds, peak, printed, usage.ru_utime, usage.ru_stime)
 
     def edit_params(self, changes: dict[str, object]) -> None:
         """Set params by their dotted names."""

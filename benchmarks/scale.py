@@ -1,7 +1,8 @@
 """Measure stages on more and more generated images: python -m benchmarks.scale.
 
 What is measured is HEAD, in a temporary clone. Memory shall not grow with the number of images,
-nor the time that each of them takes.
+nor the time that each of them takes. Each count is measured equally often, and the quickest run
+counts: else the noise of the machine, or memory that it must first find, would look like growth.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from benchmarks.table import Target, number, table, table_of_targets
 
 FEW = 1000  # images, which take hardly any time: what is left is that of starting
 COUNTS = (60_000, 1_000_000)
-MANY, REPETITIONS = 500_000, 3  # few images take little more time than starting, which varies
+REPETITIONS = 3
 SIDE, CLASSES, CHUNK = 28, 10, 10_000
 STAGES = ("prepare", "train", "evaluate")
 PARAMS = {
@@ -67,7 +68,7 @@ def measure(clone: Clone, count: int) -> dict[str, Run]:
     for stage in STAGES:
         command = ("python", "-m", f"pipeline.{stage}")
         repeated = []
-        for _ in range(REPETITIONS if count < MANY else 1):
+        for _ in range(REPETITIONS):
             repeated.append(clone.run(*command, env={"PIPELINE_MLFLOW": "off"}))
             report(repeated[-1], *command, f"{count:,} images")
         runs[stage] = min(repeated)  # the quickest
@@ -82,12 +83,14 @@ def compare(counts: list[int]) -> str:
     rows, targets = [], []
     for stage in STAGES:
         runs = [measured[count][stage] for count in counts]
-        start = measured[FEW][stage].seconds
-        costs = [(run.seconds - start) / count for run, count in zip(runs, counts, strict=True)]
-        rows += [
-            [f"`{stage}`, {count:,} images", *map(number, (run.seconds, 1e6 * cost, run.peak_mb))]
-            for count, run, cost in zip(counts, runs, costs, strict=True)
+        few = measured[FEW][stage]
+        costs = [
+            (run.seconds - few.seconds) / count for run, count in zip(runs, counts, strict=True)
         ]
+        for count, run, cost in zip(counts, runs, costs, strict=True):
+            user, system = (run.user - few.user) / count, (run.system - few.system) / count
+            numbers = (run.seconds, 1e6 * cost, 1e6 * user, 1e6 * system, run.peak_mb)
+            rows.append([f"`{stage}`, {count:,} images", *map(number, numbers)])
         growth, slowdown = runs[-1].peak_mb / runs[0].peak_mb, costs[-1] / costs[0]
         targets += [
             Target(f"`{stage}`: peak memory", "at most 1.3", number(growth), growth <= 1.3),
@@ -95,7 +98,7 @@ def compare(counts: list[int]) -> str:
                 f"`{stage}`: time per image", "at most 1.15", number(slowdown), slowdown <= 1.15
             ),
         ]
-    header = ["", "s", "µs per image", "peak MB"]
+    header = ["", "s", "µs per image", "CPU, user", "CPU, system", "peak MB"]
     return f"{table(header, rows)}\n\n{table_of_targets(targets)}"
 
 

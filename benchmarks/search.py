@@ -18,11 +18,13 @@ import numpy as np
 from mlflow.entities import Metric, Param, Run
 
 from benchmarks.clone import ROOT
-from benchmarks.table import number, table
+from benchmarks.table import Target, number, table, table_of_targets
 from benchmarks.team_server import postgres, team_server
 
 COUNTS = (10, 1000)  # of runs
 PAGE = 100  # runs that a search returns at most, as in the UI
+# Targets for the most runs: to find one among them, to among the fewest, and to return a page.
+MORE, PAGE_MS = 1.5, 1000
 SEARCHES = {  # conditions and order
     "the latest": ("", "start_time DESC"),
     "the best": ("", "metrics.test_accuracy DESC"),
@@ -60,7 +62,7 @@ def measure(
 
 
 def search(client: mlflow.MlflowClient, run: Run, times: int) -> str:
-    """Fill the server, search it, and return the table."""
+    """Fill the server, search it, and return the tables."""
     histories = [client.get_metric_history(run.info.run_id, key) for key in run.data.metrics]
     curves, measured, made = [point for history in histories for point in history], [], 1
     data = run.data
@@ -75,19 +77,29 @@ def search(client: mlflow.MlflowClient, run: Run, times: int) -> str:
         print(f"{count - made} copies: {time.perf_counter() - start:.0f} s", file=sys.stderr)
         made = count
         measured.append(measure(client, run.info.experiment_id, times))
-    rows = []
-    for name in SEARCHES:
-        cells = [name]
-        for found, taken in (one[name] for one in measured):
-            tail = [float(np.percentile(taken, percent)) for percent in (50, 95)]
-            cells += [str(found), *map(number, tail)]
-        rows.append(cells)
+    rows, targets = [], []
+    for name, (condition, _) in SEARCHES.items():
+        found, medians, tails = [], [], []
+        for one in measured:
+            count, taken = one[name]
+            found.append(str(count))
+            medians.append(float(np.percentile(taken, 50)))
+            tails.append(float(np.percentile(taken, 95)))
+        columns = zip(found, map(number, medians), map(number, tails), strict=True)
+        rows.append([name, *(cell for cells in columns for cell in cells)])
+        if condition:
+            growth = medians[-1] / medians[0]
+            limit = f"at most {MORE} times as long"
+            targets.append(Target(name, limit, number(growth), growth <= MORE))
+        else:
+            limit = f"at most {PAGE_MS} ms"
+            targets.append(Target(name, limit, f"{medians[-1]:.0f} ms", medians[-1] <= PAGE_MS))
     header = [f"{count:,} runs: {what}" for count in COUNTS for what in ("found", "ms", "95 %, ms")]
-    return table(["search", *header], rows)
+    return f"{table(['search', *header], rows)}\n\n{table_of_targets(targets)}"
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--times", type=int, default=30, help="of each search (default: 30)")
     times = parser.parse_args().times

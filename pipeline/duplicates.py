@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pipeline.arrays import ByteArray, LabelArray, chunks
 
 KeyArray = npt.NDArray[np.uint64]
-BUCKETS = 16  # by the last bits of the keys: sorting takes memory, and one at a time takes less
+BUCKETS = 32  # by the last bits of the keys: sorting takes memory, and one at a time takes less
 
 
 def image_keys(images: ByteArray) -> KeyArray:
@@ -41,28 +41,21 @@ def count_repeats(
     """
     found: Counter[tuple[str, str]] = Counter()
     for bucket in range(BUCKETS):
-        chosen = {
-            name: np.flatnonzero(all_keys % BUCKETS == bucket) for name, all_keys in keys.items()
-        }
-        parts = {name: keys[name][places] for name, places in chosen.items()}
-        labelled = [labels[name][places] for name, places in chosen.items()]
-        ambiguous = _find_ambiguous(np.concatenate([*parts.values()]), np.concatenate(labelled))
-        for name, part in parts.items():
-            found["repeated", name] += len(part) - len(np.unique(part))
-            found["ambiguous", name] += _count_in(part, ambiguous)
-            for other, others in parts.items():
+        places = {name: np.flatnonzero(of_all % BUCKETS == bucket) for name, of_all in keys.items()}
+        _, first, image = np.unique(  # equal images get the same number
+            np.concatenate([keys[name][chosen] for name, chosen in places.items()]),
+            return_index=True,
+            return_inverse=True,
+        )
+        labelled = np.concatenate([labels[name][chosen] for name, chosen in places.items()])
+        ambiguous = np.bincount(image, labelled != labelled[first][image]) > 0
+        ends = np.cumsum([len(chosen) for chosen in places.values()])[:-1]
+        parts = zip(places, np.split(image, ends), strict=True)
+        times = {name: np.bincount(part, minlength=len(first)) for name, part in parts}
+        for name, counts in times.items():
+            found["repeated", name] += int((counts - (counts > 0)).sum())
+            found["ambiguous", name] += int(counts[ambiguous].sum())
+            for other, others in times.items():
                 if other != name:
-                    found[name, other] += _count_in(part, others)
+                    found[name, other] += int(counts[others > 0].sum())
     return found
-
-
-def _find_ambiguous(keys: KeyArray, labels: LabelArray) -> KeyArray:
-    """Return the keys that come with more than one label; keys and labels are (N,)."""
-    order = np.argsort(keys)
-    keys, labels = keys[order], labels[order]
-    found: KeyArray = keys[1:][(keys[1:] == keys[:-1]) & (labels[1:] != labels[:-1])]
-    return found
-
-
-def _count_in(keys: KeyArray, others: KeyArray) -> int:
-    return int(np.isin(keys, others).sum())

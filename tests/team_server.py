@@ -42,15 +42,21 @@ def postgres() -> Iterator[dict[str, str]]:
         variables = dict(line.split("=", 1) for line in lines if line.startswith("PG"))
         assert variables.keys() >= {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD"}, lines
         del variables["PGDATABASE"]
-        for name in ("mlflow", "mlflow_auth"):
-            subprocess.run(["createdb", name], env=os.environ | variables, check=True)
         yield variables
     finally:
         server.communicate(timeout=60)  # its input ends, and so does it
 
 
+def create_databases(variables: Mapping[str, str], *names: str) -> None:
+    """Make new databases on that PostgreSQL."""
+    for name in names:
+        subprocess.run(["createdb", name], env=os.environ | dict(variables), check=True)
+
+
 class TeamServer:
     """The server of a team, started from a clone; it can be stopped and started again."""
+
+    COMMAND = ("make", "-o", "venv-server", "mlflow-server")
 
     def __init__(self, clone: Clone, variables: Mapping[str, str]) -> None:
         use_this_environment(clone)
@@ -66,15 +72,15 @@ class TeamServer:
     @contextmanager
     def running(self) -> Iterator[Self]:
         """Run `make mlflow-server` until the context ends."""
-        self.start()
         try:
+            self.start()
             yield self
         finally:
             self.stop()
 
-    def start(self) -> None:
-        """Start it, for the first time or again, and return when it answers."""
-        settings = {
+    def settings(self) -> dict[str, str]:
+        """Return the environment variables that it is set up by."""
+        return self.variables | {
             "MLFLOW_AUTH_ADMIN_USERNAME": ADMIN[0],
             "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN[1],
             "MLFLOW_FLASK_SERVER_SECRET_KEY": "of these tests",
@@ -82,9 +88,12 @@ class TeamServer:
             "MLFLOW_PORT": str(self.port),
             "MLFLOW_WORKERS": "1",
         }
+
+    def start(self) -> None:
+        """Start it, for the first time or again, and return when it answers."""
         log = self.clone.path.parent / "server.log"
-        make = 'exec make -o venv-server mlflow-server > "$0" 2>&1'
-        self._server = self.clone.popen("sh", "-c", make, str(log), **settings, **self.variables)
+        make = f'exec {" ".join(self.COMMAND)} > "$0" 2>&1'
+        self._server = self.clone.popen("sh", "-c", make, str(log), **self.settings())
         deadline = time.monotonic() + START_SECONDS
         while self.ask("/health") != 200:
             assert self._server.poll() is None, log.read_text()
@@ -93,10 +102,11 @@ class TeamServer:
 
     def stop(self) -> None:
         """End it with its workers."""
-        process = psutil.Process(self._server.pid)
-        for one in [*process.children(recursive=True), process]:
-            with suppress(psutil.NoSuchProcess):
-                one.terminate()
+        with suppress(psutil.NoSuchProcess):  # it did not start
+            process = psutil.Process(self._server.pid)
+            for one in [*process.children(recursive=True), process]:
+                with suppress(psutil.NoSuchProcess):
+                    one.terminate()
         self._server.communicate(timeout=60)
 
     def ask(
@@ -104,16 +114,21 @@ class TeamServer:
         path: str,
         user: tuple[str, str] | None = None,
         content: bytes | None = None,
+        method: str | None = None,
         **headers: str,
     ) -> int:
-        """Return the status of the answer to a request; 0: there is none."""
+        """Return the status of the answer to a request; 0: there is none.
+
+        The method is POST with a content, GET without one, or what is given.
+        """
         if user:
             headers["Authorization"] = f"Basic {b64encode(':'.join(user).encode()).decode()}"
         if content:
             headers["Content-Type"] = "application/json"
         connection = HTTPConnection(HOST, self.port, timeout=30)
         try:
-            connection.request("POST" if content else "GET", path, content, headers)
+            method = method or ("POST" if content else "GET")
+            connection.request(method, path, content, headers)
             return connection.getresponse().status
         except OSError:
             return 0

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.tracking import store
 from tests.conftest import Clone
-from tests.mlflow_store import artifacts_of, model_folder, run_named, runs_of
+from tests.documented import commands_in
+from tests.mlflow_store import artifacts_of, md5, model_folder, run_named, runs_of
 
 PUBLISH = ("python", "-m", "pipeline.publish")
 
@@ -124,3 +125,24 @@ def test_copy_of_a_repository_leaves_the_store_of_the_original_alone(
     assert str(clone.path) not in original.info.artifact_uri
     for run in runs_of(clone):
         assert run.info.artifact_uri.startswith(clone.path.as_uri())
+
+
+def test_backup_of_one_laptop_brings_runs_and_models_back(clone: Clone) -> None:
+    (before,) = runs_of(clone)
+    artifacts, folder = artifacts_of(before), model_folder(clone, before)
+    model = md5(folder / "data/model.keras")
+    backup, restore = (commands_in("mlflow.md", start) for start in ("python -c", "mv "))
+
+    clone.run("sh", "-ec", backup)
+    clone.run(*PUBLISH, MLFLOW_EXPERIMENT_NAME="made later")
+    (clone.path / "mlflow.db").write_bytes(b"damaged")
+    shutil.rmtree(clone.path / "mlartifacts")
+    clone.run("sh", "-ec", restore)
+
+    (after,) = runs_of(clone)
+    assert after.data.to_dictionary() == before.data.to_dictionary()
+    assert artifacts_of(after) == artifacts
+    assert md5(folder / "data/model.keras") == model
+    assert names_in(f"sqlite:///{clone.path}/mlflow.db", "made later") == []
+    assert "MLflow: refreshed run" in clone.run(*PUBLISH).stdout
+    assert clone.run("git", "status", "--short").stdout == ""

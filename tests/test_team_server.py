@@ -1,27 +1,32 @@
-"""A team's MLflow server: who may use it, two users at once, and a new start in between."""
+"""A team's MLflow server: who may use it, two users at once, a new start, and a backup."""
 
 import json
 import os
-import subprocess
-import time
+import shutil
+import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
+import pandas as pd
 import pytest
 from mlflow.entities import Run
 
 from tests.conftest import Clone
-from tests.team_server import ADMIN, ANN, BEN, NAME, TeamServer, postgres
+from tests.documented import commands_in
+from tests.mlflow_store import EPOCH_METRICS, md5, model_of
+from tests.team_server import ADMIN, ANN, BEN, NAME, TeamServer, create_databases, postgres
 
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
-EPOCHS = 5
+EPOCHS = 20  # so many that a training is not over before it is stopped
 
 
 @pytest.fixture(scope="module")
 def variables() -> Iterator[dict[str, str]]:
     with postgres() as found:
+        create_databases(found, "mlflow", "mlflow_auth")
         yield found
 
 
@@ -63,9 +68,34 @@ def runs_on(server: TeamServer, name: str, monkeypatch: pytest.MonkeyPatch) -> l
     return list(client.search_runs([found.experiment_id]))[::-1] if found else []
 
 
-def epochs_of(server: TeamServer, run: Run) -> list[int]:
-    history = mlflow.MlflowClient(server.uri).get_metric_history(run.info.run_id, "val_loss")
-    return sorted(point.step for point in history)
+def epochs_of(server: TeamServer, run: Run, name: str = "val_loss") -> dict[int, float]:
+    """Return the values of a metric by epoch, each of which was logged once."""
+    points = mlflow.MlflowClient(server.uri).get_metric_history(run.info.run_id, name)
+    values = {point.step: point.value for point in points}
+    assert len(values) == len(points)
+    return values
+
+
+def assert_whole(server: TeamServer, run: Run, clone: Clone) -> None:
+    """Check that the server has of a run all that its clone has, and hands out the same model."""
+    assert run.info.status == "FINISHED"
+    history = pd.read_csv(clone.path / "metrics/history.csv", index_col="epoch")
+    for name in EPOCH_METRICS:
+        assert epochs_of(server, run, name) == history[name].to_dict()
+    evaluation = json.loads((clone.path / "metrics/evaluation.json").read_text())
+    assert run.data.metrics["test_accuracy"] == evaluation["accuracy"]
+    client = mlflow.MlflowClient(server.uri)
+    figures = {f"figures/{path.name}" for path in (clone.path / "metrics/figures").glob("*.png")}
+    assert figures
+    found = client.list_artifacts(run.info.run_id, "figures")
+    assert {file.path for file in found} == figures
+    model = client.get_logged_model(model_of(run))
+    local = mlflow.artifacts.download_artifacts(
+        f"{model.artifact_location}/data/model.keras",
+        dst_path=tempfile.mkdtemp(dir=clone.path.parent),
+        tracking_uri=server.uri,
+    )
+    assert md5(Path(local)) == md5(clone.path / "models/model.keras")
 
 
 def test_only_users_get_in_and_only_by_its_names(running: TeamServer) -> None:
@@ -77,9 +107,18 @@ def test_only_users_get_in_and_only_by_its_names(running: TeamServer) -> None:
     assert running.ask(SEARCH, ADMIN, Host="elsewhere.example.com") == 403
 
 
-@pytest.mark.parametrize("path", ["../mlflow.db", "../../etc/passwd", "%2e%2e/params.yaml"])
-def test_nothing_outside_of_the_artifacts_is_served(running: TeamServer, path: str) -> None:
-    assert running.ask(f"{ARTIFACTS}/{path}", ADMIN) == 400
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+@pytest.mark.parametrize(
+    "path",
+    ["../params.yaml", "../../etc/passwd", "%2e%2e/params.yaml", "%252e%252e/params.yaml"],
+)
+def test_nothing_outside_of_the_artifacts_is_served_or_changed(
+    running: TeamServer, path: str, method: str
+) -> None:
+    before = (running.clone.path / "params.yaml").read_bytes()
+    content = b"changed" if method == "PUT" else None
+    assert running.ask(f"{ARTIFACTS}/{path}", ADMIN, content, method) == 400
+    assert (running.clone.path / "params.yaml").read_bytes() == before
 
 
 def test_wrong_password_is_said_in_one_line(colleague: Callable[..., Clone]) -> None:
@@ -110,15 +149,8 @@ def test_two_users_track_at_the_same_time(
     runs = runs_on(running, tmp_path.name, monkeypatch)
 
     assert sorted(run.data.params["train.seed"] for run in runs) == ["1", "2"]
-    client = mlflow.MlflowClient(running.uri)
     for run in runs:
-        assert run.info.status == "FINISHED"
-        assert run.data.metrics.keys() >= {"test_accuracy", "val_loss"}
-        assert epochs_of(running, run) == [1, 2]
-        clone = clones[int(run.data.params["train.seed"]) - 1]
-        name = "metrics/evaluation.json"
-        local = client.download_artifacts(run.info.run_id, name, str(clone.path.parent))
-        assert Path(local).read_bytes() == (clone.path / name).read_bytes()
+        assert_whole(running, run, clones[int(run.data.params["train.seed"]) - 1])
 
 
 def test_new_start_in_the_middle_of_a_training_loses_nothing(
@@ -128,28 +160,50 @@ def test_new_start_in_the_middle_of_a_training_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clone = colleague(ADMIN)
-    clone.edit_params({"train.epochs": EPOCHS, "model.conv_blocks": [[32, 64]]})
-    repro = clone.popen("dvc", "repro", "train")
-    deadline = time.monotonic() + 120
-    while not any(epochs_of(running, run) for run in runs_on(running, tmp_path.name, monkeypatch)):
+    clone.edit_params({"train.epochs": EPOCHS})
+    repro = clone.popen("dvc", "repro", PYTHONUNBUFFERED="1")
+    assert repro.stdout
+    while not repro.stdout.readline().startswith("Epoch 2/"):
         assert repro.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    os.killpg(repro.pid, signal.SIGSTOP)  # so that no training is quicker than the server's end
+    for run in runs_on(running, tmp_path.name, monkeypatch):
+        assert EPOCHS not in epochs_of(running, run)
     running.stop()
+    os.killpg(repro.pid, signal.SIGCONT)
     running.start()
     output, _ = repro.communicate(timeout=300)
     assert repro.returncode == 0, output
-    clone.run("dvc", "repro")
     clone.run("python", "-m", "pipeline.publish")
 
     (run,) = runs_on(running, tmp_path.name, monkeypatch)
 
-    assert epochs_of(running, run) == list(range(1, EPOCHS + 1))
-    assert run.info.status == "FINISHED"
-    assert run.data.metrics["test_accuracy"] > 0
+    assert sorted(epochs_of(running, run)) == list(range(1, EPOCHS + 1))
+    assert_whole(running, run, clone)
 
 
-def test_empty_server_is_filled_from_git_and_a_backup_is_as_good(
+def test_empty_server_is_filled_from_git(
+    running: TeamServer,
+    colleague: Callable[..., Clone],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clone = colleague(BEN)
+    clone.edit_params({"evaluate.confidence": 0.8})
+    clone.run("dvc", "repro", PIPELINE_MLFLOW="off")
+    clone.commit("Ask for less confidence")
+    assert runs_on(running, tmp_path.name, monkeypatch) == []
+
+    clone.run("python", "-m", "pipeline.publish", "--all-commits")
+
+    runs = runs_on(running, tmp_path.name, monkeypatch)
+    assert sorted(run.data.params["evaluate.confidence"] for run in runs) == ["0.8", "0.95"]
+    commits = clone.run("git", "log", "--max-count=2", "--format=%H").stdout.split()
+    assert {run.data.tags["mlflow.source.git.commit"] for run in runs} == set(commits)
+    for run in runs:
+        assert_whole(running, run, clone)  # both states have the same model
+
+
+def test_backup_brings_runs_models_and_users_back(
     reproduced: Clone,
     running: TeamServer,
     colleague: Callable[..., Clone],
@@ -157,28 +211,41 @@ def test_empty_server_is_filled_from_git_and_a_backup_is_as_good(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clone = colleague(BEN)
-    clone.run("python", "-m", "pipeline.publish", "--all-commits")
+    clone.run("python", "-m", "pipeline.publish")
     (run,) = runs_on(running, tmp_path.name, monkeypatch)
-
-    env, backup = os.environ | dict(running.variables), str(tmp_path / "backup")
-    for command in (
-        ["pg_dump", "--format=custom", f"--file={backup}", "mlflow"],
-        ["createdb", "restored"],
-        ["pg_restore", "--dbname=restored", backup],
-    ):
-        subprocess.run(command, env=env, check=True)
     other = reproduced.copy_to(tmp_path / "restored" / "clone")
-    uri = "postgresql:///restored"
-    with TeamServer(other, running.variables | {"MLFLOW_BACKEND_STORE_URI": uri}).running() as new:
-        (again,) = runs_on(new, tmp_path.name, monkeypatch)
-    assert again.data.to_dictionary() == run.data.to_dictionary()
+    shutil.rmtree(other.path / "mlartifacts")
+    backup, restore = (commands_in("team.md", start) for start in ("pg_dump", "createdb mlflow &&"))
+
+    running.clone.run("sh", "-ec", backup, check=True, **running.variables)
+    for name in ("mlflow.dump", "mlflow_auth.dump", "mlartifacts.tar.gz"):
+        shutil.move(running.clone.path / name, other.path)
+    with postgres() as variables:
+        other.run("sh", "-ec", restore, check=True, **variables)
+        with TeamServer(other, variables).running() as restored:
+            (again,) = runs_on(restored, tmp_path.name, monkeypatch)
+            assert again.data.to_dictionary() == run.data.to_dictionary()
+            assert_whole(restored, again, clone)
+            assert restored.ask(SEARCH, ANN) == 200
+            assert restored.ask(SEARCH, (ANN[0], BEN[1])) == 401
+
+
+def test_first_start_without_a_password_is_refused(
+    reproduced: Clone, variables: dict[str, str], tmp_path: Path
+) -> None:
+    create_databases(variables, "mlflow_auth_new")
+    server = TeamServer(reproduced.copy_to(tmp_path / "clone"), variables)
+    config = server.clone.path / "pipeline/tracking/basic_auth.ini"
+    config.write_text(config.read_text().replace("mlflow_auth", "mlflow_auth_new"))
+    settings = server.settings() | {"MLFLOW_AUTH_ADMIN_PASSWORD": ""}
+    result = server.clone.run(*server.COMMAND, check=False, **settings)
+    assert result.returncode != 0
+    assert "MLFLOW_AUTH_ADMIN_PASSWORD" in result.stdout
 
 
 @pytest.mark.parametrize("name", ["PGHOST", "MLFLOW_SERVER_ALLOWED_HOSTS"])
 def test_what_must_be_set_is_named(reproduced: Clone, name: str) -> None:
     env = {"PGHOST": "a", "MLFLOW_SERVER_ALLOWED_HOSTS": "b", "MLFLOW_FLASK_SERVER_SECRET_KEY": "c"}
-    result = reproduced.run(
-        "make", "-o", "venv-server", "mlflow-server", check=False, **env | {name: ""}
-    )
+    result = reproduced.run(*TeamServer.COMMAND, check=False, **env | {name: ""})
     assert result.returncode != 0
     assert f"{name}: must be set; see docs/team.md" in result.stdout
