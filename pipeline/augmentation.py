@@ -18,14 +18,14 @@ class RandomAffine(keras.Layer):  # type: ignore[misc]
     def __init__(self, params: AugmentationParams, seed: int) -> None:
         super().__init__(name="augmentation")
         self._params = params
-        self._seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Return images of the same shape and type as `images`, (B, height, width, channels)."""
         if not training:
             return images
         count = keras.ops.shape(images)[0]
-        draws = keras.random.uniform((5, count), -1, 1, seed=self._seed_generator)
+        draws = keras.random.uniform((5, count), -1, 1, seed=self.seed_generator)
         return move_images(
             images,
             rotation=draws[0] * self._params.rotation,

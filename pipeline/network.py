@@ -16,7 +16,11 @@ BATCH_NORM_MOMENTUM = 0.9
 
 
 def build_network(
-    params: ModelParams, image_shape: tuple[int, int, int], classes: int
+    params: ModelParams,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    synchronized: bool = False,
 ) -> keras.Model:
     """Build the network: raw pixels in, a probability for each class out.
 
@@ -28,6 +32,8 @@ def build_network(
         params: the architecture.
         image_shape: height, width and channels of the images, which are uint8.
         classes: their number.
+        synchronized: whether batch norm takes the statistics of all replicas together; the
+            weights are the same.
     """
     layers = keras.layers
     stack = [
@@ -39,7 +45,9 @@ def build_network(
         stack.append(layer)
         if params.batch_norm:
             norm = layers.BatchNormalization(
-                momentum=BATCH_NORM_MOMENTUM, name=f"{layer.name}_norm"
+                momentum=BATCH_NORM_MOMENTUM,
+                synchronized=synchronized,
+                name=f"{layer.name}_norm",
             )
             stack.append(norm)
         stack.append(layers.ReLU(name=f"{layer.name}_relu"))

@@ -75,6 +75,7 @@ class TrainParams(_Strict):
         label_smoothing: share of the target that is spread evenly over all classes.
         early_stopping_patience: epochs without improvement before training stops; null: never.
         threads: of TensorFlow's operations; another count sums in another order: other bits.
+        workers: processes that train together, each with its share of every batch; likewise.
     """
 
     epochs: Count
@@ -86,6 +87,7 @@ class TrainParams(_Strict):
     early_stopping_patience: Count | None
     seed: int = Field(ge=0, le=2**32 - 1)  # what NumPy takes
     threads: int = Field(ge=1, le=1024)
+    workers: int = Field(ge=1, le=1024)
 
 
 class EvaluateParams(_Strict):
@@ -122,6 +124,15 @@ class Params(_Strict):
         if self.prepare.image_size:
             height, width = self.prepare.image_size
             feature_map_size(self.model.conv_blocks, self.model.kernel_size, height, width)
+        return self
+
+    @model_validator(mode="after")
+    def _each_worker_has_work(self) -> Self:
+        if self.train.batch_size < self.train.workers:
+            raise ValueError(
+                f"train.batch_size: must be at least train.workers, {self.train.workers}, got "
+                f"{self.train.batch_size}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -58,10 +58,8 @@ def configure(threads: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def batches(split: Split, batch_size: int, shuffle_seed: int | None = None) -> tf.data.Dataset:
-    """Return batches of images (B, height, width, channels) and labels (B,).
-
-    With a seed, all images are shuffled anew before every epoch.
+def batches(split: Split, batch_size: int) -> tf.data.Dataset:
+    """Return batches of images (B, height, width, channels) and labels (B,), in order.
 
     The autotuner is off: joining its thread, which sleeps in doubling steps, can take as long as
     an epoch (see benchmarks/README.md), and there is nothing to tune.
@@ -79,8 +77,6 @@ def batches(split: Split, batch_size: int, shuffle_seed: int | None = None) -> t
         return images, labels
 
     indices = tf.data.Dataset.range(len(split.labels))
-    if shuffle_seed is not None:
-        indices = indices.shuffle(len(split.labels), seed=shuffle_seed)
     options = tf.data.Options()
     options.autotune.enabled = False
     return indices.batch(batch_size).map(gather_tensors).with_options(options)

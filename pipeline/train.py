@@ -3,14 +3,21 @@
 import resource
 import sys
 import time
+from collections.abc import Mapping
 
-from pipeline import files, splits, stage
+import numpy as np
+
+from pipeline import files, history, meeting, splits, stage
+from pipeline.checkpoint import Arrays, Checkpoint, identify_training
 from pipeline.classes import read_classes
-from pipeline.errors import ParamsError
+from pipeline.cluster import Cluster
+from pipeline.errors import ParamsError, PipelineError
 from pipeline.feature_maps import feature_map_size
-from pipeline.params import ModelParams, load_params
+from pipeline.params import ModelParams, Params, load_params
 from pipeline.paths import HISTORY, MODEL, PARAMS
 from pipeline.tracking.training_run import TrainingRun
+
+SECONDS = "seconds"  # of training so far, in a checkpoint
 
 
 def measure_run(seconds: float, images: int) -> dict[str, float]:
@@ -30,25 +37,67 @@ def _require_fit(params: ModelParams, height: int, width: int) -> None:
         raise ParamsError(f"{PARAMS}: {error}") from None
 
 
+def _lead(params: Params, key: str, cluster: Cluster) -> None:
+    """Train, as the only worker or the chief of many, and write the outputs."""
+    train, val = splits.read_split("train"), splits.read_split("val")
+    with Checkpoint(key) as checkpoint:
+        saved = checkpoint.read()
+        seconds = float(saved.pop(SECONDS)) if saved else 0.0
+        done = history.measured(saved["history"]) if saved else []
+        if done:
+            print(f"Going on after epoch {len(done)}, where training was cut off", flush=True)
+        with TrainingRun(params, done) as run:
+            # Takes seconds, in which the process that the run has started imports MLflow.
+            from pipeline import network, runtime, trainer
+
+            runtime.configure(params.train.threads)
+            start = time.perf_counter() - seconds
+
+            def save(state: Arrays) -> None:
+                checkpoint.write(state | {SECONDS: np.array(time.perf_counter() - start)})
+
+            def end_epoch(epoch: int, measures: Mapping[str, float]) -> None:
+                shown = ", ".join(f"{name} {value:.4f}" for name, value in measures.items())
+                print(f"Epoch {epoch}/{params.train.epochs}: {shown}", flush=True)
+                run.log_epoch(epoch, measures)
+
+            classes = len(read_classes())
+            model, rows = trainer.train_network(
+                train, val, classes, params, end_epoch, cluster, saved, save
+            )
+            seconds = time.perf_counter() - start
+            if identify_training() != key:
+                raise PipelineError(
+                    "params.yaml, data or code were changed while the network was trained, and DVC "
+                    "would note the new ones for it; `dvc repro` trains with them"
+                )
+            network.write_model(MODEL, model)
+            files.write_text(HISTORY, rows.to_csv(index=False, float_format="%.6f"))
+            facts = measure_run(seconds, len(train.labels) * len(rows))
+            run.log_facts(facts | {"network_weights": model.count_params()})
+            print(f"Trained for {seconds:.1f} s, {facts['images_per_second']:,.0f} images/s")
+
+
+def _help(params: Params, cluster: Cluster) -> None:
+    """Train as one of many workers, whose chief writes the outputs."""
+    from pipeline import runtime, trainer
+
+    runtime.configure(params.train.threads)
+    train, val = splits.read_split("train"), splits.read_split("val")
+    trainer.train_network(train, val, len(read_classes()), params, lambda *_: None, cluster)
+
+
 def main() -> None:
     """Read the prepared training and validation images; write the model and its history."""
+    key = identify_training()  # first: in the end, it must still be this
     params = load_params()
-    train, val = splits.read_split("train"), splits.read_split("val")
-    classes = len(read_classes())
+    train = splits.read_split("train")
     _require_fit(params.model, *train.images.shape[1:3])  # what does not fit makes no run
-    with TrainingRun(params) as run:
-        # Takes seconds, in which the process that the run has started imports MLflow.
-        from pipeline import network, runtime, trainer
-
-        runtime.configure(params.train.threads)
-        start = time.perf_counter()
-        model, history = trainer.train_network(train, val, classes, params, run.log_epoch)
-        seconds = time.perf_counter() - start
-        network.write_model(MODEL, model)
-        files.write_text(HISTORY, history.to_csv(index=False, float_format="%.6f"))
-        facts = measure_run(seconds, len(train.labels) * len(history))
-        run.log_facts(facts | {"network_weights": model.count_params()})
-        print(f"Trained for {seconds:.1f} s, {facts['images_per_second']:,.0f} images/s")
+    with meeting.gather(params.train.workers, key) as cluster:
+        if cluster.is_chief:
+            _lead(params, key, cluster)
+        else:
+            _help(params, cluster)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,36 @@
 """Fit the network to the training images, and watch it on the validation images."""
 
 import math
-import sys
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 
-from pipeline import network, runtime
+from pipeline import history, network, replicas
 from pipeline.arrays import Split
 from pipeline.augmentation import RandomAffine
+from pipeline.checkpoint import Arrays
+from pipeline.cluster import ALONE, Cluster
 from pipeline.errors import PipelineError
-from pipeline.params import Params, TrainParams
+from pipeline.learner import Learner
+from pipeline.optimization import build_loss, build_optimizer
+from pipeline.params import Params
 from pipeline.runtime import keras, tf
 
-OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "rmsprop": keras.optimizers.RMSprop,
-    "sgd": keras.optimizers.SGD,
-}
 EpochEnd = Callable[[int, dict[str, float]], None]
 
 
 def train_network(
-    train: Split, val: Split, classes: int, params: Params, on_epoch_end: EpochEnd
+    train: Split,
+    val: Split,
+    classes: int,
+    params: Params,
+    on_epoch_end: EpochEnd,
+    cluster: Cluster = ALONE,
+    saved: Arrays | None = None,
+    save: Callable[[Arrays], None] | None = None,
 ) -> tuple[keras.Model, pd.DataFrame]:
-    """Train a new network.
+    """Train a new network, or go on with one whose training was cut off.
 
     Args:
         train: images (N, height, width, channels), uint8, and labels (N,).
@@ -35,88 +40,79 @@ def train_network(
         on_epoch_end: is given each epoch, from 1, with its loss, accuracy, val_loss and
             val_accuracy. Augmentation and dropout make loss and accuracy worse than those of
             the plain images; label smoothing raises loss and val_loss.
+        cluster: the workers, all of which call this with the same data and params.
+        saved: what `save` was given last; only the chief needs it.
+        save: is given after each epoch all that is needed to go on.
 
     Returns:
         The network, without the optimizer, and one row per epoch with these four and the epoch.
 
     Raises:
-        PipelineError: a loss is not finite, which no later epoch can mend.
+        PipelineError: a loss is not finite, which no later epoch can mend, or a worker is lost.
     """
-    keras.utils.set_random_seed(params.train.seed)
-    image_shape = train.images.shape[1:]
-    model = network.build_network(params.model, image_shape, classes)
-    steps = params.train.epochs * math.ceil(len(train.labels) / params.train.batch_size)
-    fitted = model
-    if any(params.augmentation.model_dump().values()):
-        augmentation = RandomAffine(params.augmentation, params.train.seed)
-        fitted = keras.Sequential([keras.Input(image_shape, dtype="uint8"), augmentation, model])
-    fitted.compile(
-        optimizer=build_optimizer(params.train, steps),
-        loss=build_loss(params.train.label_smoothing),
-        metrics=["accuracy"],
-    )
-    history = fitted.fit(
-        runtime.batches(train, params.train.batch_size, shuffle_seed=params.train.seed),
-        validation_data=runtime.batches(val, runtime.EVALUATION_BATCH_SIZE),
-        epochs=params.train.epochs,
-        shuffle=False,  # the batches are shuffled
-        verbose=1 if sys.stdout.isatty() else 0,
-        callbacks=_build_callbacks(params.train, on_epoch_end),
-    )
-    trained = network.build_network(params.model, image_shape, classes)
-    trained.set_weights(model.get_weights())
-    rows = pd.DataFrame(history.history, columns=["loss", "accuracy", "val_loss", "val_accuracy"])
+    patience = params.train.early_stopping_patience
+    strategy = replicas.make_strategy(cluster)
+    with replicas.naming_lost(cluster):
+        learner = _build_learner(strategy, train, classes, params)
+        state = saved or _begin(learner, params)
+        if len(cluster.addresses) > 1:
+            state = replicas.share(strategy, state, is_chief=cluster.is_chief)
+        learner.restore(state)
+        while not history.is_over(state["history"], patience):
+            epoch = len(history.measured(state["history"])) + 1
+            values = (*learner.train(train, epoch), *learner.test(val))
+            measures = dict(zip(history.MEASURES, values, strict=True))
+            _require_finite(measures, epoch)
+            state["history"][epoch - 1] = values
+            state |= learner.state()
+            if patience is not None and history.best_epoch(state["history"]) == epoch:
+                state |= _best(learner)
+            if save:
+                save(state)
+            on_epoch_end(epoch, measures)
+    trained = network.build_network(params.model, train.images.shape[1:], classes)
+    kind = "weights" if patience is None else "best"
+    trained.set_weights([state[f"{kind}/{place}"] for place in range(len(trained.weights))])
+    rows = pd.DataFrame(history.measured(state["history"]), columns=history.MEASURES)
     rows.insert(0, "epoch", range(1, len(rows) + 1))
     return trained, rows
 
 
-def build_loss(label_smoothing: float) -> str | Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Return the cross-entropy of labels (B,) and probabilities (B, classes).
-
-    With label smoothing, the target is 1 - `label_smoothing` for the label, and the rest is spread
-    evenly over all classes: Szegedy et al., "Rethinking the Inception architecture for computer
-    vision" (CVPR 2016), section 7. Keras has it for one-hot labels only.
-    """
-    if label_smoothing == 0:
-        return "sparse_categorical_crossentropy"
-
-    def smoothed_crossentropy(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
-        one_hot = keras.ops.one_hot(labels, probabilities.shape[-1])
-        return keras.losses.categorical_crossentropy(
-            one_hot, probabilities, label_smoothing=label_smoothing
+def _build_learner(
+    strategy: tf.distribute.Strategy, train: Split, classes: int, params: Params
+) -> Learner:
+    keras.utils.set_random_seed(params.train.seed)
+    batch_size = params.train.batch_size
+    with strategy.scope():
+        built = network.build_network(
+            params.model,
+            train.images.shape[1:],
+            classes,
+            synchronized=strategy.num_replicas_in_sync > 1,
         )
-
-    return smoothed_crossentropy
-
-
-def build_optimizer(params: TrainParams, steps: int) -> keras.Optimizer:
-    """Build the optimizer, whose learning rate falls to 0 over `steps` batches if it is cosine."""
-    rate = params.learning_rate
-    if params.learning_rate_schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps)
-    return OPTIMIZERS[params.optimizer](rate)
+        augment = None
+        if any(params.augmentation.model_dump().values()):
+            augment = RandomAffine(params.augmentation, params.train.seed)
+        steps = params.train.epochs * math.ceil(len(train.labels) / batch_size)
+        optimizer = build_optimizer(params.train, steps)
+    loss = build_loss(params.train.label_smoothing)
+    return Learner(strategy, built, augment, optimizer, loss, batch_size, params.train.seed)
 
 
-def _build_callbacks(params: TrainParams, on_epoch_end: EpochEnd) -> list[keras.callbacks.Callback]:
-    def end_epoch(index: int, logs: dict[str, float]) -> None:
-        epoch = index + 1
-        if not sys.stdout.isatty():
-            measures = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
-            print(f"Epoch {epoch}/{params.epochs}: {measures}", flush=True)
-        for name, value in logs.items():
-            if not math.isfinite(value):
-                raise PipelineError(
-                    f"{name} is {value} in epoch {epoch}: lower train.learning_rate in params.yaml"
-                )
-        on_epoch_end(epoch, logs)
+def _begin(learner: Learner, params: Params) -> Arrays:
+    state = learner.state() | {"history": history.begin(params.train.epochs)}
+    return state if params.train.early_stopping_patience is None else state | _best(learner)
 
-    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)]
-    if params.early_stopping_patience is not None:
-        callbacks.append(
-            keras.callbacks.EarlyStopping(
-                monitor="val_loss",
-                patience=params.early_stopping_patience,
-                restore_best_weights=True,
+
+def _best(learner: Learner) -> Arrays:
+    """Return the weights that are restored in the end, if none that follow are better."""
+    weights = learner.network.get_weights()
+    return {f"best/{place}": np.array(values) for place, values in enumerate(weights)}
+
+
+def _require_finite(measures: dict[str, float], epoch: int) -> None:
+    for name, value in measures.items():
+        if not math.isfinite(value):
+            raise PipelineError(
+                f"{name} is {value} in epoch {epoch}: lower train.learning_rate in params.yaml"
             )
-        )
-    return callbacks

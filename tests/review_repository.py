@@ -1,16 +1,21 @@
 """A repository with states that no pipeline has made: what a report reads, and nothing else."""
 
+import atexit
 import hashlib
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import chdir
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from ruamel.yaml import YAML
 
+from pipeline.review.reading import at_commit
 from tests.conftest import ROOT, Clone
 
 KEPT = (
@@ -22,25 +27,17 @@ KEPT = (
     "pipeline",
     "data/raw",
 )
+METRICS = Path(__file__).parent / "review_metrics"  # of a base with 422 errors in 10,000
 SPLITS = "data/prepared"
 yaml = YAML()
 
 
 class ReviewRepository(Clone):
-    """A clone of the committed files, in which metrics can be made up, and the lock with them."""
+    """A clone of the committed files, with metrics that tests make up, and the lock with them."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", *KEPT], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        for name in filter(None, listed.stdout.split("\0")):
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, path / name)
-        (path / "metrics/seeds.json").unlink(missing_ok=True)
-        self.run("git", "init", "--quiet", "--initial-branch", "main")
-        self.relock()
-        self.commit("Base")
+        shutil.copytree(_base(), path, symlinks=True, dirs_exist_ok=True)
 
     def change_errors(self, fixed: int = 0, broken: int = 0) -> None:
         """Let as many of the misclassified images be right, and as many others be wrong."""
@@ -113,6 +110,33 @@ class ReviewRepository(Clone):
                 section, _, key = name.partition(".")
                 locked[name] = params[section][key] if key else params[section]
         yaml.dump(lock, self.path / "dvc.lock")
+
+
+class _Base(ReviewRepository):
+    def __init__(self, path: Path) -> None:
+        Clone.__init__(self, path)
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", *KEPT], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        for name in filter(None, listed.stdout.split("\0")):
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, path / name)
+        (path / "metrics/seeds.json").unlink(missing_ok=True)
+        shutil.copytree(METRICS, path / "metrics", dirs_exist_ok=True)
+        self.run("git", "init", "--quiet", "--initial-branch", "main")
+        self.relock()
+        self.commit("Base")
+        with chdir(path), at_commit("HEAD") as found:
+            self.relock(**{"data/state.txt": f"{found.state_id}\n"})
+        self.run("git", "commit", "--quiet", "--all", "--amend", "--no-edit")
+
+
+@cache
+def _base() -> Path:
+    """Return where the base is, which is made once."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    return _Base(Path(folder) / "repository").path
 
 
 def _items(stage: Mapping[str, Any]) -> Iterable[dict[str, str]]:

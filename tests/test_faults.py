@@ -269,17 +269,22 @@ def test_full_disk_is_reported_and_leaves_no_half_file(
     reproduced: Clone, clone: Clone, stage: str, name: str
 ) -> None:
     whole = reproduced.read()
+    if stage == "plot":  # which picture is the largest depends on the network
+        pictures = [name for name in whole if name.startswith("metrics/network/")]
+        name = max(pictures, key=lambda name: len(whole[name]))
     remove_outputs(clone, stage)
     for packed in (clone.path / "data/raw/mnist").glob("*.gz"):  # into a larger file
         packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
     # Not a full disk but, in the middle of the file, an error like that of one.
-    limit = len(whole[name]) - 1000
+    limit = len(whole[name]) - 1
     result = clone.run(
         "python", "-c", LIMITED, str(limit), "python", "-m", f"pipeline.{stage}", check=False
     )
     assert result.returncode == 1
     message = result.stdout.splitlines()[-1]
-    assert message.startswith(f"{name}: cannot be written: File too large")
+    # A checkpoint is larger than the model, which comes after it.
+    written = r"\.dvc/tmp/checkpoints/\w+\.checkpoint" if stage == "train" else re.escape(name)
+    assert re.match(f"{written}: cannot be written: File too large", message)
     assert "Traceback" not in result.stdout
     found = in_place(clone, whole)
     assert name not in found

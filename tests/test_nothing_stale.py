@@ -17,8 +17,9 @@ from tests.stage_code import Package
 # Cannot change an output, and must not cause training: no dependency, and may read everything.
 EXCEPTED = ("pipeline.tracking", "pipeline.publish")
 EXCEPTED_FILES = tuple(name.replace(".", "/") + end for name in EXCEPTED for end in (".py", "/"))
-# Params are declared by name; the folders are those of DVC's locks and of MLflow.
-UNDECLARED = ("params.yaml", ".dvc/tmp/", "mlartifacts/")
+# Params are declared by name; dvc.yaml, which declares, is among what identifies a training; the
+# folders are those of DVC's locks and of MLflow.
+UNDECLARED = ("params.yaml", "dvc.yaml", ".dvc/tmp/", "mlartifacts/")
 
 
 class Stage(NamedTuple):

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -104,11 +105,14 @@ def propose(repo: ReviewRepository, fixed: int, broken: int, **params: object) -
     repo.commit("Change")
 
 
-def test_id_of_a_committed_state_is_the_one_that_plot_wrote(
-    repo: ReviewRepository, monkeypatch: pytest.MonkeyPatch
+def test_id_of_the_committed_state_is_the_one_that_plot_wrote(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(repo.path)
-    lock = YAML().load(repo.path / "dvc.lock")
+    monkeypatch.chdir(ROOT)
+    committed = subprocess.run(
+        ["git", "show", "HEAD:dvc.lock"], capture_output=True, text=True, check=True
+    )
+    lock = YAML().load(committed.stdout)
     (written,) = (o for o in lock["stages"]["plot"]["outs"] if o["path"] == "data/state.txt")
     assert hashlib.md5(f"{state_of_head()}\n".encode()).hexdigest() == written["md5"]
 

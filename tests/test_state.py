@@ -50,6 +50,7 @@ OTHERS = {
     "train.early_stopping_patience": 1,
     "train.seed": 1,
     "train.threads": 1,
+    "train.workers": 2,
     "evaluate.images": [0],
     "evaluate.confidence": 0.99,
 }

@@ -9,7 +9,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable, Mapping
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -35,17 +36,41 @@ def record(lines: Iterable[str]) -> None:
         return  # training was stopped before it had begun
     origin = Origin(**beginning.pop("origin"))
     client, experiment = store.open_store()
-    run = runs.begin(client, experiment, origin=origin, **beginning)
+    run, logged = _open(client, experiment, origin, **beginning)
     ending: dict[str, Any] = {"status": "KILLED"}  # if nothing else comes
     for message in messages:
         if "status" in message:
             ending = message
-        else:
+        elif message.get("step") not in logged:
             runs.log_metrics(client, run, **message)
     if ending["status"] == "FINISHED":
         _keep(client, experiment, run, ending["seconds"])
     else:
         runs.end(client, run, **ending)
+
+
+def _open(
+    client: "MlflowClient",
+    experiment: str,
+    origin: Origin,
+    *,
+    params: Mapping[str, object],
+    tags: Mapping[str, str],
+    seconds: float,
+    resumes: bool,
+) -> tuple[str, Collection[int]]:
+    """Return the run of a training and the epochs that it has: the one that was cut off, or a new.
+
+    A training that begins anew goes on with no other's epochs, which other code may have made.
+    """
+    for run in runs.find_cut_off(client, experiment, tags[runs.TRAINING_TAG]):
+        if run.info.status == "RUNNING":
+            time.sleep(MORE_SECONDS)  # this process of the training that was killed may yet write
+        logged = {point.step for point in client.get_metric_history(run.info.run_id, "loss")}
+        if resumes or not logged:
+            runs.reopen(client, run, tags)
+            return run.info.run_id, logged
+    return runs.begin(client, experiment, params, origin, tags, seconds), ()
 
 
 def _keep(client: "MlflowClient", experiment: str, run: str, seconds: float) -> None:

@@ -20,6 +20,7 @@ MODEL_TAG = "model_md5"
 RECIPE_TAG = "recipe"  # its id, on the parent of its runs, which is no state
 INCOMPLETE_TAG, NOT_EVALUATED = "incomplete", "not evaluated"
 UNCOMMITTED_TAG = "uncommitted"
+ERROR_TAG = "error"  # on a run that failed
 HOST_TAG, PROCESS_TAG = "host", "process"
 METRICS_PER_CALL = 1000  # a limit of MLflow
 
@@ -48,6 +49,27 @@ def begin(
     client.log_batch(run, params=[Param(key, str(value)) for key, value in params.items()])
     set_origin(client, run, origin, origin.name)
     return run
+
+
+def find_cut_off(client: "MlflowClient", experiment: str, training: str) -> "list[Run]":
+    """Return the runs of a training that was killed or failed, the newest first."""
+    known = {TRAINING_TAG: training, INCOMPLETE_TAG: NOT_EVALUATED, **host_tag()}
+    return [
+        run
+        for run in find(client, experiment, known)
+        if run.info.status in ("KILLED", "FAILED") or is_abandoned(run)
+    ]
+
+
+def reopen(client: "MlflowClient", run: "Run", tags: Mapping[str, str]) -> None:
+    """Let a run that was cut off go on, in the process that `tags` name."""
+    from mlflow.entities import RunTag
+
+    run_id = run.info.run_id
+    client.update_run(run_id, status="RUNNING")
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    if ERROR_TAG in run.data.tags:
+        client.delete_tag(run_id, ERROR_TAG)
 
 
 def set_origin(client: "MlflowClient", run: str, origin: Origin, name: str) -> None:
@@ -107,7 +129,7 @@ def end(
     It ended at a time in seconds since 1970, or now.
     """
     if error:
-        client.set_tag(run, "error", error)
+        client.set_tag(run, ERROR_TAG, error)
     client.set_terminated(run, status, to_ms(seconds))
 
 

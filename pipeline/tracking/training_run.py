@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
@@ -23,12 +23,21 @@ ERROR_LENGTH = 1000  # a message that fits the pipe is written whole or not at a
 class TrainingRun:
     """The run of a training, which a process beside it writes while it goes on.
 
+    Where training goes on that was cut off, so does its run.
+
     Used as a context manager: the run ends as FINISHED, as KILLED or, with the error as a tag,
     as FAILED. It stays tagged as incomplete until `publish` adds the evaluation.
     """
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, done: Sequence[Mapping[str, float]] = ()) -> None:
+        """Describe the training.
+
+        Args:
+            params: all of them.
+            done: the metrics of the epochs that are over already, the first one first.
+        """
         self._params = params
+        self._done = done
         self._recorder: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -42,9 +51,12 @@ class TrainingRun:
                     runs.TRAINING_TAG: state.identify(self._params, state.TRAINING_FILES),
                     **runs.process_tags(),
                 },
+                "resumes": bool(self._done),
             }
             self._recorder = _start_recorder()
             self._send(**beginning)
+            for epoch, metrics in enumerate(self._done, start=1):
+                self.log_epoch(epoch, metrics)
         return self
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:

@@ -1,0 +1,119 @@
+"""Where a training stands after its last whole epoch, so that one that was cut off goes on."""
+
+import hashlib
+import io
+import os
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock, Timeout
+
+from pipeline import files, params_file
+from pipeline.paths import PARAMS
+
+Arrays = dict[str, npt.NDArray[Any]]
+# Beside DVC's own temporary files: no output, so that DVC neither removes nor caches it. In the
+# temporary copies that `dvc exp run --temp` makes, this is the folder of the repository itself.
+FOLDER = Path(os.environ.get("DVC_ROOT", "")) / ".dvc/tmp/checkpoints"
+PACKAGES = ("keras", "numpy", "tensorflow")
+SETTINGS = ("ONEDNN_", "TF_", "XLA_")  # variables that may change bits
+HARMLESS = {"TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL"}
+DIGEST_SIZE = 32  # bytes of SHA-256, which stand before the zip archive with the arrays
+
+
+def identify_training() -> str:
+    """Return a digest of all that decides what training makes.
+
+    That is the params, data and code that dvc.yaml declares for it, and the packages and settings
+    of TensorFlow. Of large arrays, their checksums stand for them.
+    """
+    given = params_file.read_mapping(PARAMS)
+    declared = params_file.read_mapping(Path("dvc.yaml"))["stages"]["train"]
+    content = {
+        "params": {section: given.get(section) for section in declared["params"]},
+        "files": {dep: files.md5(Path(dep)) for dep in declared["deps"] if ".npy" not in dep},
+        "packages": {name: version(name) for name in PACKAGES},
+        "settings": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith(SETTINGS) and name not in HARMLESS
+        },
+    }
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
+
+
+class Checkpoint:
+    """The file for trainings of one key, and the right to it while the block lasts.
+
+    Files of other keys, which no training is at work with, are removed. Where another training of
+    the same key is at work, nothing is read or written.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._path = FOLDER / f"{key}.checkpoint"
+        self._lock = FileLock(self._path.with_suffix(".lock"))
+
+    def __enter__(self) -> Self:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        _acquire(self._lock)
+        for lock_path in FOLDER.glob("*.lock"):
+            lock = FileLock(lock_path)
+            if lock_path != Path(self._lock.lock_file) and _acquire(lock):
+                for path in FOLDER.glob(f"*{lock_path.stem}.checkpoint"):  # also one half written
+                    path.unlink()
+                lock_path.unlink()
+                lock.release()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if kind is None and self._lock.is_locked:  # done: nothing is left to go on with
+            self._path.unlink(missing_ok=True)
+        self._lock.release()
+
+    def read(self) -> Arrays | None:
+        """Return what was written last; None where there is nothing, or nothing whole."""
+        if not self._lock.is_locked or not self._path.exists():
+            return None
+        content = self._path.read_bytes()
+        digest, packed = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
+        if hashlib.sha256(packed).digest() != digest:
+            return None  # training begins anew, which costs time only
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            return {
+                name: np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
+                for name in archive.namelist()
+            }
+
+    def write(self, arrays: Arrays) -> None:
+        """Put these in place of what was written before.
+
+        Raises:
+            PipelineError: it cannot be written, for example because the disk is full.
+        """
+        if self._lock.is_locked:
+            packed = files.pack({name: _pack(array) for name, array in arrays.items()})
+            files.write_bytes(self._path, hashlib.sha256(packed).digest() + packed)
+
+
+def _pack(array: npt.NDArray[Any]) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    return content.getvalue()
+
+
+def _acquire(lock: FileLock) -> bool:
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""The copies of the network that learn in step: on one device, on several, on several machines."""
+
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.arrays import Split, let_go
+from pipeline.checkpoint import Arrays
+from pipeline.cluster import Cluster
+from pipeline.errors import PipelineError
+from pipeline.runtime import tf
+
+LOST = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
+START_SECONDS = 50.0
+
+
+def make_strategy(cluster: Cluster) -> tf.distribute.Strategy:
+    """Return how the network is copied: to all workers, to all GPUs, or not at all.
+
+    Raises:
+        PipelineError: a worker is lost on the way.
+    """
+    if len(cluster.addresses) > 1:
+        with _abort_after(START_SECONDS, cluster), naming_lost(cluster):
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    devices = accelerators()
+    if len(devices) > 1:
+        return tf.distribute.MirroredStrategy(devices)
+    return tf.distribute.get_strategy()
+
+
+def accelerators() -> list[str]:
+    """Return the names of this machine's GPUs."""
+    return [device.name for device in tf.config.list_logical_devices("GPU")]
+
+
+def deal(
+    strategy: tf.distribute.Strategy, split: Split, chosen: npt.NDArray[np.int64]
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return the images, labels and weights of a batch, dealt to the replicas in even parts.
+
+    Args:
+        strategy: that has the replicas; those of other workers get their parts there.
+        split: images (N, height, width, channels) and labels (N,).
+        chosen: numbers of the images in the batch, (B,). Parts differ by one image at most. All
+            weights are 1, but where there are fewer images than replicas, the others get the
+            first image with weight 0: TensorFlow's layers fail on none.
+    """
+    parts = np.array_split(chosen, strategy.num_replicas_in_sync)
+    weights = [np.ones(len(part) or 1, np.float32) * (len(part) > 0) for part in parts]
+    parts = [part if len(part) else chosen[:1] for part in parts]
+
+    def spread(values: Callable[[int], npt.NDArray[Any]]) -> tf.Tensor:
+        return strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(values(context.replica_id_in_sync_group))
+        )
+
+    images = spread(lambda replica: split.images[parts[replica]])
+    let_go(split.images)
+    return (
+        images,
+        spread(lambda replica: split.labels[parts[replica]]),
+        spread(lambda replica: weights[replica]),
+    )
+
+
+def share(strategy: tf.distribute.Strategy, arrays: Arrays, *, is_chief: bool) -> Arrays:
+    """Return the chief's arrays in every worker, all of which have some of the same shapes.
+
+    They are summed as whole numbers, to which the others add zeros: so no bit changes.
+    """
+    flat = [np.atleast_1d(array).reshape(-1).view(np.int32) for array in arrays.values()]
+    packed = np.concatenate(flat) if is_chief else np.zeros(sum(map(len, flat)), np.int32)
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def total(values: tf.Tensor) -> tf.Tensor:
+        return strategy.run(sum_over_replicas, args=(values,))
+
+    summed = strategy.experimental_local_results(total(tf.constant(packed)))[0].numpy()
+    shared = np.split(summed, np.cumsum([len(part) for part in flat])[:-1])
+    return {
+        name: part.view(array.dtype).reshape(array.shape)
+        for (name, array), part in zip(arrays.items(), shared, strict=True)
+    }
+
+
+def sum_over_replicas(values: tf.Tensor) -> tf.Tensor:
+    """Return the sum of what all replicas, in whose context this is called, have here."""
+    here = tf.identity(values)  # on the device of the replica, which TensorFlow goes by
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
+
+
+@contextmanager
+def naming_lost(cluster: Cluster) -> Iterator[None]:
+    """Say in plain words which worker was lost.
+
+    Raises:
+        PipelineError: TensorFlow has noticed that a worker died or does not answer.
+    """
+    try:
+        yield
+    except LOST as error:
+        if len(cluster.addresses) == 1:
+            raise
+        text = str(error)
+        tasks = {int(task) for task in re.findall(r"task:(\d+)", text)} - {cluster.index}
+        if not tasks and "CoordinationService" in text:
+            tasks = {0}  # the chief runs it
+        names = ", ".join(cluster.name(task) for task in sorted(tasks)) or "a worker"
+        raise PipelineError(
+            f"{names}: died or cannot be reached; nothing was written, and the same command goes "
+            "on after the last whole epoch"
+        ) from error
+
+
+@contextmanager
+def _abort_after(seconds: float, cluster: Cluster) -> Iterator[None]:
+    """End this process if the block takes longer: TensorFlow waits for its cluster for ever."""
+
+    def abort() -> None:
+        others = [cluster.name(i) for i in range(len(cluster.addresses)) if i != cluster.index]
+        print(f"{' or '.join(others)}: was lost while TensorFlow started", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(1)  # the main thread is in a call that does not return
+
+    timer = threading.Timer(seconds, abort)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,234 @@
+"""Several workers train one network, as one would, and say who was lost."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from pipeline import evaluate, network
+from pipeline.arrays import Split
+from tests.conftest import ROOT, Clone
+
+RECIPE = {
+    "model.batch_norm": True,
+    "model.dropout": 0.2,
+    "augmentation.rotation": 10,
+    "train.learning_rate_schedule": "cosine",
+    "train.early_stopping_patience": 9,
+}
+OUTPUTS = ("models/model.keras", "metrics/history.csv")
+LIMIT = 60  # seconds in which all know that one was lost
+
+
+def train(clone: Clone) -> str:
+    return clone.run("python", "-m", "pipeline.train", PIPELINE_MLFLOW="off").stdout
+
+
+def outputs(clone: Clone) -> list[bytes]:
+    return [(clone.path / path).read_bytes() for path in OUTPUTS]
+
+
+def predict(clone: Clone) -> np.ndarray:
+    """Return the probabilities of the test images."""
+    prepared = clone.path / "data/prepared"
+    images, labels = (np.load(prepared / f"test_{what}.npy") for what in ("images", "labels"))
+    model = network.read_model(clone.path / OUTPUTS[0])
+    return evaluate.predict(model, Split(images, labels), 10)
+
+
+def test_any_number_of_workers_trains_the_same_network(clone: Clone) -> None:
+    """Without what draws at random: each has its share of the same batches."""
+    histories, probabilities = [], []
+    for workers in (1, 2, 4):
+        # The last batch, of 8, leaves nothing to the last of 4 workers with batches of 9.
+        clone.edit_params({"train.workers": workers, "train.batch_size": 9, "train.threads": 1})
+        train(clone)
+        histories.append(pd.read_csv(clone.path / OUTPUTS[1]))
+        probabilities.append(predict(clone))
+    for history, probability in zip(histories[1:], probabilities[1:], strict=True):
+        pd.testing.assert_frame_equal(history, histories[0], rtol=0, atol=1e-5)
+        ranked = np.sort(probabilities[0], axis=1)
+        sure = ranked[:, -1] - ranked[:, -2] > 1e-5
+        assert sure.sum() > 250
+        same = probability.argmax(axis=1) == probabilities[0].argmax(axis=1)
+        assert same[sure].all()
+
+
+class Group:
+    """Workers that TF_CONFIG brings together, each in a clone."""
+
+    def __init__(self, clones: list[Clone]) -> None:
+        with ExitStack() as free:
+            servers = [free.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in clones]
+            self.addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in servers]
+        self.workers = [
+            clone.popen(
+                "python",
+                "-m",
+                "pipeline.train",
+                PIPELINE_MLFLOW="off",
+                TF_CONFIG=json.dumps(
+                    {
+                        "cluster": {"worker": self.addresses},
+                        "task": {"type": "worker", "index": index},
+                    }
+                ),
+            )
+            for index, clone in enumerate(clones)
+        ]
+
+    def follow(self, text: str) -> None:
+        """Wait until the chief has said this."""
+        stdout = self.workers[0].stdout
+        assert stdout
+        for line in stdout:
+            if text in line:
+                return
+        pytest.fail(f"the chief did not say {text!r}")
+
+    def end(self) -> None:
+        """Kill those that are left."""
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+
+
+@pytest.fixture
+def two(clone: Clone, tmp_path: Path) -> Iterator[Callable[[], Group]]:
+    """Start two workers in two clones, of which the first is `clone`."""
+    clone.edit_params({"train.workers": 2, "train.epochs": 400, "train.threads": 1})
+    (tmp_path / "other").mkdir()
+    other = clone.copy_to(tmp_path / "other/repository")
+    groups: list[Group] = []
+
+    def start() -> Group:
+        groups.append(Group([clone, other]))
+        return groups[-1]
+
+    yield start
+    for group in groups:
+        group.end()
+
+
+@pytest.mark.parametrize(
+    ("lost", "how"), [(0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGSTOP)]
+)
+def test_those_that_are_left_name_the_one_that_is_lost(
+    clone: Clone, two: Callable[[], Group], lost: int, how: signal.Signals
+) -> None:
+    before = outputs(clone)
+    group = two()
+    group.follow("Epoch 2/")
+    group.workers[lost].send_signal(how)
+    left = group.workers[1 - lost]
+    output, _ = left.communicate(timeout=LIMIT)
+    assert left.returncode == 1
+    assert output.splitlines()[-1].startswith(
+        f"worker {lost} ({group.addresses[lost]}): died or cannot be reached; nothing was written"
+    )
+    assert outputs(clone) == before
+
+
+def test_workers_in_two_clones_write_nothing_but_the_chiefs_outputs(
+    clone: Clone, two: Callable[[], Group], tmp_path: Path
+) -> None:
+    other = Clone(tmp_path / "other/repository")
+    for one in (clone, other):
+        one.edit_params({"train.epochs": 1})
+    before, left_alone = outputs(clone), outputs(other)
+    group = two()
+    for worker in group.workers:
+        output, _ = worker.communicate()
+        assert worker.returncode == 0, output
+    assert outputs(clone) != before
+    assert outputs(other) == left_alone
+
+
+def test_training_of_two_repeats_itself_also_after_one_was_lost(clone: Clone) -> None:
+    clone.edit_params(RECIPE | {"train.workers": 2, "train.epochs": 12})
+    train(clone)
+    expected = outputs(clone)
+    for path in OUTPUTS:
+        (clone.path / path).unlink()
+
+    chief = clone.popen("python", "-m", "pipeline.train", PIPELINE_MLFLOW="off")
+    assert chief.stdout
+    for line in chief.stdout:
+        if line.startswith("Epoch 2/"):
+            break
+    (helper,) = [
+        one
+        for one in psutil.Process(chief.pid).children()
+        if one.cmdline()[1:] == ["-m", "pipeline.train"]
+    ]
+    helper.kill()
+    output, _ = chief.communicate(timeout=LIMIT)
+    assert chief.returncode == 1
+    assert "worker 1 (127.0.0.1:" in output.splitlines()[-1]
+    assert not any((clone.path / path).exists() for path in OUTPUTS)
+
+    again = train(clone)
+    assert again.startswith("Going on after epoch ")
+    assert outputs(clone) == expected
+
+
+SEVERAL_DEVICES = """
+import json, sys
+import numpy as np
+from pipeline.runtime import tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from pipeline import replicas, trainer
+from pipeline.arrays import Split
+from pipeline.params import Params, flatten, load_params
+
+images = np.random.default_rng(0).integers(0, 256, (21, 28, 28, 1), dtype=np.uint8)
+split = Split(images, np.arange(21, dtype=np.uint8) % 10)
+sections = load_params().model_dump()
+for name, value in json.loads(sys.argv[2]).items():
+    section, key = name.split(".")
+    sections[section][key] = value
+devices = [f"/CPU:{index}" for index in range(int(sys.argv[1]))]
+replicas.accelerators = lambda: devices  # in place of as many GPUs
+_, history = trainer.train_network(split, split, 10, Params.model_validate(sections), lambda *_: 0)
+print(history.to_csv(index=False))
+"""
+TINY = {
+    "model.conv_blocks": [[2]],
+    "model.dense_units": [4],
+    "train.epochs": 2,
+    "train.batch_size": 5,
+}
+
+
+@pytest.mark.parametrize("recipe", [{}, RECIPE])
+def test_several_devices_of_one_machine_train_the_same_network(recipe: dict[str, object]) -> None:
+    def history(devices: int) -> np.ndarray:
+        command = [sys.executable, "-c", SEVERAL_DEVICES, str(devices), json.dumps(TINY | recipe)]
+        result = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        rows = [line.split(",") for line in result.stdout.splitlines() if line[:1].isdigit()]
+        return np.array(rows, float)
+
+    two = history(2)
+    assert two.shape == (2, 5)
+    if recipe:  # random numbers differ
+        np.testing.assert_array_equal(history(2), two)
+    else:
+        np.testing.assert_allclose(two, history(1), rtol=0, atol=1e-5)
