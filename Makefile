@@ -13,8 +13,9 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 ORIGIN := { pwd; $(PYTHON) -V; cat requirements.txt; }
 
 .DEFAULT_GOAL := help
-.PHONY: help repro seeds fashion-mnist experiments report test lint lock bench ui publish promote
-.PHONY: serve explore mlflow-server venv venv-explore venv-remotes venv-server venv-dev
+.PHONY: help repro seeds fashion-mnist experiments sweep report test lint lock bench ui publish
+.PHONY: promote serve explore mlflow-server venv venv-explore venv-remotes venv-server venv-sweep
+.PHONY: venv-dev
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ fashion-mnist: venv  ## get Fashion-MNIST, from Debian's package if it is there,
 
 experiments: venv  ## run the lesson's experiments (docs/experiments.md), or those in NAMES
 	@$(IN_VENV) python -m pipeline.experiments $(NAMES)
+
+sweep: venv-sweep  ## search for better params: sweep.yaml (docs/sweep.md)
+	@$(IN_VENV) python -m pipeline.sweep
 
 report: venv  ## say what the working tree changed against main, or BASE, and whether it is real
 	@.venv/bin/python -m pipeline.report $(BASE)
@@ -81,7 +85,7 @@ mlflow-server: venv-server  ## serve MLflow to a team: PostgreSQL, passwords (do
 lock:  ## renew the locks (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
-	for group in explore remotes server; do \
+	for group in explore remotes server sweep; do \
 	  $(LOCK) --group "$$group" --constraints requirements.txt --constraints requirements-dev.txt \
 	    --output-file "requirements-$$group.txt" || exit; \
 	done
@@ -97,13 +101,13 @@ venv:
 	  .venv/bin/dvc config --local plots.html_template ../.venv/plots.html && \
 	  $(ORIGIN) > .venv/origin; }
 
-venv-explore venv-remotes venv-server: venv-%: venv
+venv-explore venv-remotes venv-server venv-sweep: venv-%: venv
 	@cmp -s requirements-$*.txt .venv/requirements-$*.txt || { \
 	  echo 'Installing requirements-$*.txt (once)'; \
 	  $(PIP_INSTALL) -r requirements-$*.txt && $(COMPILE) && \
 	  cp requirements-$*.txt .venv/requirements-$*.txt; }
 
-venv-dev: venv-explore venv-remotes venv-server
+venv-dev: venv-explore venv-remotes venv-server venv-sweep
 	@cmp -s requirements-dev.txt .venv/requirements-dev.txt || { \
 	  $(PIP_INSTALL) -r requirements-dev.txt && $(COMPILE) && \
 	  cp requirements-dev.txt .venv/requirements-dev.txt; }

@@ -16,6 +16,7 @@ TARGETS = [
     "seeds",
     "fashion-mnist",
     "experiments",
+    "sweep",
     "report",
     "test",
     "lint",
@@ -94,7 +95,7 @@ def test_page_and_tests_have_locks_of_their_own(make_venv: "MakeVenv") -> None:
     assert installs(calls) == ["requirements-explore.txt"]
     assert all("--require-hashes" in call for call in calls if "pip install" in call)
     assert make_venv("venv-explore") == []
-    locks = [f"requirements-{group}.txt" for group in ("remotes", "server", "dev")]
+    locks = [f"requirements-{group}.txt" for group in ("remotes", "server", "sweep", "dev")]
     assert installs(make_venv("venv-dev")) == locks
     assert make_venv("venv-dev") == []
 

@@ -16,8 +16,21 @@ def require_reproduced(remedy: str) -> None:
     Raises:
         PipelineError: it would, or DVC cannot tell; the message names the stages and the remedy.
     """
+    _require(remedy, None)
+
+
+def require_prepared(remedy: str) -> None:
+    """Check that `dvc repro prepare` would have nothing to do.
+
+    Raises:
+        PipelineError: likewise.
+    """
+    _require(remedy, ["prepare"])
+
+
+def _require(remedy: str, targets: list[str] | None) -> None:
     try:
-        stale = Repo().status()
+        stale = Repo().status(targets)
     except DvcException as error:
         raise PipelineError(f"DVC: {error}") from error
     if stale:

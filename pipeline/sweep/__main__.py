@@ -1,0 +1,159 @@
+"""Search for better params: python -m pipeline.sweep [--run]."""
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline import splits, stage
+from pipeline.arrays import Split
+from pipeline.classes import read_classes
+from pipeline.errors import PipelineError
+from pipeline.experiments.definitions import Experiment
+from pipeline.experiments.dvc_run import arguments, end_with_terminal
+from pipeline.experiments.runner import run_all
+from pipeline.params import Params, load_params
+from pipeline.review.reproduced import require_prepared
+from pipeline.sweep import identity
+from pipeline.sweep.journal import Journal, Trial, find_best
+from pipeline.sweep.settings import SWEEP, Settings, read_settings, require_fit
+from pipeline.sweep.space import apply
+from pipeline.tracking import deadline, store
+from pipeline.tracking.sweep_runs import Sweep, show_sweep
+
+
+class Shown:
+    """The search in MLflow, which may fail: then one line says so, and it is left alone."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep = sweep
+        self.answers = store.enabled()
+
+    def update(self, status: str) -> None:
+        """Make MLflow show what there is."""
+        if not self.answers:
+            return
+        try:
+            deadline.follow(show_sweep(self._sweep, status))
+        except PipelineError as error:
+            self.answers = False
+            remedy = "the search does not depend on it; the same command shows it later"
+            print(f"{error}; {remedy}", file=sys.stderr, flush=True)
+
+
+def sweep(settings: Settings, params: Params) -> tuple[Trial, str, bool]:
+    """Search, from where it was interrupted, and return the best trial.
+
+    Returns:
+        The trial, the id of the search, and whether MLflow shows it, or is off.
+
+    Raises:
+        PipelineError: data or Ray is missing, or no trial ran to its end.
+    """
+    require_prepared("`dvc repro prepare` first")
+    data = splits.read_split("train"), splits.read_split("val")  # never the test images
+    require_fit(settings, params, *data[0].images.shape[1:3])
+    inputs = identity.identify_inputs(settings, params)
+    sweep_id = identity.identify(inputs)
+    folder, changed = identity.open_folder(inputs)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            journal = Journal(folder / "journal.jsonl")
+            print(_describe_start(sweep_id, settings, journal, changed), flush=True)
+            shown = Shown(Sweep(sweep_id, settings.metric, settings.sign, params, journal))
+            _search(settings, params, data, journal, folder, shown)
+    except Timeout:
+        raise PipelineError(f"sweep {sweep_id}: is under way already, in {folder}") from None
+    best = find_best(journal, settings.metric, settings.sign)
+    if not best:
+        raise PipelineError(
+            f"sweep {sweep_id}: no trial ran to its end; give it more seconds or trials in {SWEEP}"
+        )
+    return best, sweep_id, shown.answers or not store.enabled()
+
+
+def _search(
+    settings: Settings,
+    params: Params,
+    data: tuple[Split, Split],
+    journal: Journal,
+    folder: Path,
+    shown: Shown,
+) -> None:
+    if journal.is_over:
+        shown.update("FINISHED")
+        return
+    try:
+        from pipeline.sweep.search import search
+    except ImportError as error:
+        raise PipelineError(
+            f"{error.name} is not installed: `make venv-sweep` installs what a search needs"
+        ) from error
+    shown.update("RUNNING")
+    try:
+        classes = len(read_classes())
+        search(
+            settings,
+            params,
+            data,
+            classes,
+            journal,
+            folder / "tune",
+            lambda _trial: shown.update("RUNNING"),
+        )
+    except (KeyboardInterrupt, SystemExit):
+        done = sum(bool(trial.outcome) for trial in journal.trials.values())
+        print(
+            f"{done} of {settings.trials} trials are done and kept; "
+            "the same command goes on from there",
+            file=sys.stderr,
+        )
+        shown.update("KILLED")
+        raise
+    shown.update("FINISHED")
+
+
+def _describe_start(sweep_id: str, settings: Settings, journal: Journal, changed: list[str]) -> str:
+    done = sum(bool(trial.outcome) for trial in journal.trials.values())
+    if journal.is_over:
+        return f"sweep {sweep_id}: {done} trials, all done"
+    if journal.trials:
+        return f"sweep {sweep_id}: goes on after {done} of {settings.trials} trials"
+    why = f", as {' and '.join(changed)} changed since the last one" if changed else ""
+    return f"sweep {sweep_id}: {settings.trials} trials{why}"
+
+
+def main() -> None:
+    """Search, say what is best, and run it if that is wanted."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.sweep", description=__doc__)
+    parser.add_argument("--run", action="store_true", help="run the best trial as an experiment")
+    args = parser.parse_args()
+    params = load_params()
+    settings = read_settings(params)
+    end_with_terminal()
+    best, sweep_id, tracked = sweep(settings, params)
+    name = f"sweep-{sweep_id}"
+    last = best.epochs[-1]
+    print(
+        f"Best: trial {best.number}, val_accuracy {last['val_accuracy']:.4f}, "
+        f"val_loss {last['val_loss']:.4f}\n"
+        f"    dvc exp run {shlex.join(arguments(name, best.changes))}",
+        flush=True,
+    )
+    if args.run:
+        winner = Experiment(name, "the best trial", None, best.changes, apply(params, best.changes))
+        failed, recorded = run_all([winner])
+        if failed:
+            sys.exit(1)
+        tracked = tracked and recorded
+    if not tracked:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)  # an orderly end might wait for MLflow's own threads
+
+
+if __name__ == "__main__":
+    stage.run(main)

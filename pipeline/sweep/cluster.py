@@ -1,0 +1,68 @@
+"""The Ray cluster that trials run on: that of RAY_ADDRESS, or one that lives with this process."""
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_SYNCER": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends this command as it ends the others
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_NUM_REDIS_GET_RETRIES": "1",  # of 40 s, in which a cluster that is there answers
+}
+PACKAGE = Path(__file__).parents[1]
+# What decides the bits of a training on a machine (README.md).
+FORWARDED = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")
+
+os.environ.update(QUIET)  # before Ray is imported
+
+import ray  # noqa: E402
+
+from pipeline.errors import PipelineError  # noqa: E402
+
+
+@contextmanager
+def connected(cpus: int) -> Iterator[None]:
+    """Connect to a cluster, which is ended, if it was started here, however the block ends.
+
+    Only the package goes to other machines, and the arrays through Ray's object store.
+
+    Args:
+        cpus: that a cluster of this machine has for trials; they need not exist.
+
+    Raises:
+        PipelineError: there is none to connect to.
+    """
+    address = os.environ.get("RAY_ADDRESS")
+    local = {"num_cpus": cpus, "_node_ip_address": "127.0.0.1", "include_dashboard": False}
+    terminate = signal.getsignal(signal.SIGTERM)
+    forwarded = {name: os.environ[name] for name in FORWARDED if name in os.environ}
+    try:
+        ray.init(
+            address=address or "local",
+            logging_level=logging.CRITICAL,
+            log_to_driver=False,
+            runtime_env={
+                "py_modules": [str(PACKAGE)],
+                "excludes": ["**/__pycache__"],
+                "env_vars": forwarded,
+            },
+            **({} if address else local),
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        text = " ".join(str(error).split())
+        raise PipelineError(f"Ray: cannot be reached at {address or 'local'}: {text}") from error
+    try:
+        signal.signal(signal.SIGTERM, terminate)  # Ray puts its own in place
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
+        yield
+    finally:
+        ray.shutdown()

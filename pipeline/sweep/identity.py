@@ -1,0 +1,50 @@
+"""Which search is which: the same inputs go on with the same one."""
+
+import json
+from pathlib import Path
+
+from pipeline import files, params_file, state
+from pipeline.params import Params, flatten
+from pipeline.paths import CLASSES, PARAMS
+from pipeline.state import TRAINING_FILES
+from pipeline.sweep.settings import SWEEP, Settings
+
+FOLDER = Path(".dvc/tmp/sweeps")
+INPUTS = "inputs.json"
+
+
+def identify_inputs(settings: Settings, params: Params) -> dict[str, str]:
+    """Return a digest of each of the things that trials depend on, by its name.
+
+    Raises:
+        DataError: an array cannot be read.
+    """
+    stages = params_file.read_mapping(Path("dvc.yaml"))["stages"]
+    code = [Path(path) for path in stages["train"]["deps"] if path.endswith(".py")]
+    code += sorted(Path("pipeline/sweep").glob("*.py"))
+    prepared = [*TRAINING_FILES, CLASSES]
+    return {
+        str(SWEEP): state.combine(settings.model_dump(), {}),
+        str(PARAMS): state.combine(flatten(params), {}),
+        "the data": state.combine({}, {path: files.md5(path) for path in prepared}),
+        "the code": state.combine({}, {path: files.md5(path) for path in code}),
+    }
+
+
+def identify(inputs: dict[str, str]) -> str:
+    """Return the id of a search."""
+    return state.combine(inputs, {})[:7]
+
+
+def open_folder(inputs: dict[str, str]) -> tuple[Path, list[str]]:
+    """Return the folder of a search, and, if it is new, what differs from the last one."""
+    folder = FOLDER / identify(inputs)
+    if folder.exists():
+        return folder, []
+    changed = []
+    known = sorted(FOLDER.glob(f"*/{INPUTS}"), key=lambda path: path.stat().st_mtime)
+    if known:
+        last = files.read_text(known[-1], json.loads)
+        changed = [name for name, digest in inputs.items() if last.get(name) != digest]
+    files.write_json(folder / INPUTS, inputs)
+    return folder, changed

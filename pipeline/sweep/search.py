@@ -1,0 +1,117 @@
+"""Run a search on Ray Tune, and follow it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.sweep.cluster import connected  # isort: skip  # sets Ray up before it is imported
+
+import numpy as np
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+
+from pipeline.arrays import Split
+from pipeline.params import Params
+from pipeline.sweep.journal import STOPPED, Journal, Trial
+from pipeline.sweep.searcher import JournalledSearcher, build_scheduler
+from pipeline.sweep.settings import Settings
+from pipeline.sweep.trainable import ENDED, EPOCH, FAULT, train_trial
+
+RETRIES = 3  # of a trial whose worker has died
+MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
+OnEnd = Callable[[Trial], None]
+
+
+class Follower(tune.Callback):  # type: ignore[misc]
+    """Writes down each epoch, and says what happens, one line each."""
+
+    def __init__(self, journal: Journal, on_end: OnEnd) -> None:
+        self._journal, self._on_end = journal, on_end
+
+    def on_trial_result(self, trial: TuneTrial, result: dict[str, Any], **_context: object) -> None:
+        """Write an epoch down, once."""
+        if ENDED in result or FAULT in result:
+            return
+        number, logs = trial.config["number"], {name: result[name] for name in MEASURES}
+        if self._journal.end_epoch(number, result[EPOCH], logs):
+            measures = ", ".join(f"{name} {logs[name]:.4f}" for name in MEASURES[2:])
+            print(f"trial {number}: epoch {result[EPOCH]}: {measures}", flush=True)
+
+    def on_trial_complete(self, trial: TuneTrial, **_context: object) -> None:
+        """Say how a trial has ended."""
+        self._end(trial)
+
+    def on_trial_error(self, trial: TuneTrial, **_context: object) -> None:
+        """Say that a trial has failed."""
+        self._end(trial)
+
+    def on_trial_recover(self, trial: TuneTrial, **_context: object) -> None:
+        """Say that a trial starts anew."""
+        print(f"trial {trial.config['number']}: its worker died; it starts again", flush=True)
+
+    def _end(self, trial: TuneTrial) -> None:
+        ended = self._journal.trials[trial.config["number"]]
+        if ended.outcome:  # Tune ends what the time limit cuts off only when it is left
+            print(f"trial {ended.number}: {ended.fault or ended.outcome}", flush=True)
+            self._on_end(ended)
+
+
+def search(
+    settings: Settings,
+    params: Params,
+    splits: tuple[Split, Split],
+    classes: int,
+    journal: Journal,
+    folder: Path,
+    on_end: OnEnd,
+) -> None:
+    """Run the trials that the journal lacks, and close it.
+
+    Args:
+        settings: what is searched, and how.
+        params: all that a trial does not set.
+        splits: the training and the validation images; no others.
+        classes: their number.
+        journal: of what has been done before.
+        folder: for what Tune leaves, which nothing needs later.
+        on_end: is given each trial when it has ended.
+
+    Raises:
+        PipelineError: there is no Ray cluster.
+    """
+    epochs, threads = params.train.epochs, params.train.threads
+    seconds = settings.seconds and settings.seconds - journal.seconds
+    remaining = settings.trials - sum(bool(trial.outcome) for trial in journal.trials.values())
+    # In memory, not mapped to the files: that is what goes to the object store.
+    train, val = (Split(np.array(split.images), np.array(split.labels)) for split in splits)
+    try:
+        if remaining and (seconds is None or seconds > 0):
+            with connected(threads * settings.concurrent):
+                trainable = tune.with_parameters(
+                    train_trial, train=train, val=val, classes=classes, params=params
+                )
+                tune.Tuner(
+                    tune.with_resources(trainable, {"cpu": threads}),
+                    tune_config=tune.TuneConfig(
+                        num_samples=remaining,
+                        search_alg=JournalledSearcher(settings, journal, epochs),
+                        scheduler=build_scheduler(settings, journal, epochs),
+                        max_concurrent_trials=settings.concurrent,
+                        time_budget_s=seconds,
+                        reuse_actors=True,  # to import TensorFlow takes longer than an epoch
+                    ),
+                    run_config=tune.RunConfig(
+                        name="trials",
+                        storage_path=str(folder.resolve()),
+                        failure_config=tune.FailureConfig(max_failures=RETRIES),
+                        callbacks=[Follower(journal, on_end)],
+                        verbose=0,
+                    ),
+                ).fit()
+        for trial in list(journal.unfinished):
+            journal.end(trial.number, STOPPED)
+            on_end(trial)
+        journal.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,147 @@
+"""A search in MLflow: one parent, and a child for each trial that has ended.
+
+These are no states of the pipeline: they carry none of the tags by which `publish` knows its runs.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.params import Params, flatten
+from pipeline.sweep.journal import FAILED, FINISHED, Journal, Trial, find_best
+from pipeline.tracking import runs, store
+from pipeline.tracking.origin import describe_changes, present_origin
+from pipeline.tracking.seed_group import PARENT_TAG
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SWEEP_TAG = "sweep"  # its id, on the parent
+TRIAL_TAG = "trial"  # its number, on a child
+OUTCOME_TAG = "outcome"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A search, as MLflow shows it.
+
+    Attributes:
+        sweep_id: its id.
+        metric: by which the best is chosen.
+        sign: 1 where a higher one is better, else -1.
+        params: all that trials do not set.
+        journal: of its trials.
+    """
+
+    sweep_id: str
+    metric: str
+    sign: int
+    params: Params
+    journal: Journal
+
+
+def show_sweep(sweep: Sweep, status: str) -> Iterator[None]:
+    """Make the store show a search, step by step; what it has already is not added again.
+
+    Args:
+        sweep: the search.
+        status: RUNNING, KILLED or FINISHED.
+
+    Raises:
+        PipelineError: the store does not take it.
+    """
+    with store.plain_errors():
+        client, experiment = store.open_store()
+        yield
+        parent = _open_parent(client, experiment, sweep)
+        yield
+        children = {
+            run.data.tags[TRIAL_TAG]: (run.info.run_id, run.info.status)
+            for run in runs.find(client, experiment, {PARENT_TAG: parent})
+        }
+        for trial in sweep.journal.trials.values():
+            run_id, has = children.get(str(trial.number), ("", ""))
+            if trial.outcome and has not in ("FINISHED", "FAILED"):
+                run_id = run_id or _open_child(client, experiment, sweep, parent, trial)
+                _complete(client, run_id, trial)
+                yield
+        _settle(client, parent, sweep, status)
+        yield
+
+
+def _open_parent(client: "MlflowClient", experiment: str, sweep: Sweep) -> str:
+    found = runs.find(client, experiment, {SWEEP_TAG: sweep.sweep_id})
+    if found:
+        return str(found[-1].info.run_id)
+    origin = present_origin(sweep.params)
+    tags = {SWEEP_TAG: sweep.sweep_id, **_source(origin.user), **runs.process_tags()}
+    parent: str = client.create_run(experiment, tags=tags).info.run_id
+    runs.set_origin(client, parent, origin, f"sweep {sweep.sweep_id}")
+    return parent
+
+
+def _open_child(
+    client: "MlflowClient", experiment: str, sweep: Sweep, parent: str, trial: Trial
+) -> str:
+    from mlflow.entities import Param
+
+    base = flatten(sweep.params)
+    params = base | trial.changes
+    start = runs.to_ms(trial.times[0] if trial.times else None)
+    tags = {
+        PARENT_TAG: parent,
+        TRIAL_TAG: str(trial.number),
+        **_source(client.get_run(parent).data.tags["mlflow.user"]),
+    }
+    name = f"trial {trial.number}: {describe_changes(params, base)}"[:250]
+    run: str = client.create_run(experiment, start, tags, name).info.run_id
+    client.log_batch(run, params=[Param(key, str(value)) for key, value in params.items()])
+    return run
+
+
+def _complete(client: "MlflowClient", run: str, trial: Trial) -> None:
+    """Add the epochs that a child lacks, and end it."""
+    logged = {point.step for point in client.get_metric_history(run, "val_loss")}
+    points = zip(trial.epochs, trial.times, strict=True)
+    metrics = [
+        runs.metric(name, value, epoch, seconds)
+        for epoch, (logs, seconds) in enumerate(points, start=1)
+        if epoch not in logged
+        for name, value in logs.items()
+    ]
+    runs.log(client, run, metrics)
+    client.set_tag(run, OUTCOME_TAG, trial.outcome)
+    status = "FAILED" if trial.outcome == FAILED else "FINISHED"
+    runs.end(client, run, status, trial.fault, trial.times[-1] if trial.times else None)
+
+
+def _settle(client: "MlflowClient", parent: str, sweep: Sweep, status: str) -> None:
+    """Show on the parent what is best so far, and how it goes."""
+    trials = sweep.journal.trials.values()
+    values = {"trials": sum(bool(trial.outcome) for trial in trials)}
+    values |= {"trials_finished": sum(trial.outcome == FINISHED for trial in trials)}
+    best = find_best(sweep.journal, sweep.metric, sweep.sign)
+    shown: dict[str, float] = dict(values)
+    if best:
+        shown |= {"best_trial": best.number}
+        shown |= {f"best_{name}": best.epochs[-1][name] for name in ("val_accuracy", "val_loss")}
+    run = client.get_run(parent)
+    changed = {name: v for name, v in shown.items() if run.data.metrics.get(name) != v}
+    runs.log_metrics(client, parent, changed, seconds=time.time())
+    if run.info.status == status:
+        return
+    if status == "RUNNING":
+        for name, value in runs.process_tags().items():
+            client.set_tag(parent, name, value)
+        client.update_run(parent, status)
+    else:
+        runs.end(client, parent, status)
+
+
+def _source(user: str) -> dict[str, str]:
+    return {
+        "mlflow.source.name": "python -m pipeline.sweep",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": user,
+    }

@@ -1,0 +1,370 @@
+"""`pipeline.sweep` searches with the real Ray, here and on a cluster, and loses nothing."""
+
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import Clone, make_once
+from tests.mlflow_store import EPOCH_METRICS, epochs_of, runs_of
+
+SWEEP = ("python", "-m", "pipeline.sweep")
+TIMEOUT = 180  # seconds: generous, for machines under load
+TRIALS, EPOCHS = 4, 3
+SETTINGS: dict[str, object] = {
+    "metric": "val_accuracy",
+    "trials": TRIALS,
+    "concurrent": 1,
+    "seed": 0,
+    "seconds": None,
+    "sampler": "tpe",
+    "scheduler": {"grace_epochs": 1, "reduction_factor": 2},
+    "space": {
+        "model.conv_blocks": {"choice": [[[4, 8]], [[8]]]},
+        "model.dropout": {"uniform": [0, 0.5]},
+        "train.learning_rate": {"loguniform": [0.0003, 0.03]},
+    },
+}
+
+
+def prepare(clone: Clone, **changes: object) -> None:
+    """Set what is searched, and commit it."""
+    clone.edit_params({"train.threads": 1, "train.epochs": EPOCHS})
+    YAML().dump(SETTINGS | changes, clone.path / "sweep.yaml")
+    clone.commit("Search")
+
+
+def journal_of(clone: Clone) -> list[dict[str, Any]]:
+    """Return what happened in the one search of a clone, without times."""
+    paths = list(clone.path.glob(".dvc/tmp/sweeps/*/journal.jsonl"))
+    assert len(paths) <= 1
+    lines = [line for path in paths for line in path.read_text().splitlines(keepends=True)]
+    events = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [
+        {name: value for name, value in event.items() if name not in ("time", "seconds")}
+        for event in events
+    ]
+
+
+def epochs_of_trials(clone: Clone) -> dict[int, list[dict[str, float]]]:
+    epochs: dict[int, list[dict[str, float]]] = {}
+    for event in journal_of(clone):
+        if event["event"] == "epoch":
+            epochs.setdefault(event["trial"], []).append(event["logs"])
+    return epochs
+
+
+def outcomes(clone: Clone) -> dict[int, str]:
+    events = [event for event in journal_of(clone) if event["event"] == "end"]
+    found = {event["trial"]: event["outcome"] for event in events}
+    assert len(found) == len(events)  # each trial ends once
+    return found
+
+
+def wait_until(holds: Callable[[], object], call: subprocess.Popen[str]) -> None:
+    give_up = time.monotonic() + TIMEOUT
+    while not holds():
+        if call.poll() is not None or time.monotonic() > give_up:
+            pytest.fail(f"it did not come: {call.stdout.read() if call.stdout else ''}")
+        time.sleep(0.05)
+
+
+@contextmanager
+def started(clone: Clone, *command: str, **env: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a command; whatever happens, it and all that it has started are ended."""
+    call = clone.popen(*command, **env)
+    try:
+        yield call
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(call.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(call.pid, signal.SIGKILL)
+        call.wait()
+
+
+def interrupt(clone: Clone, sent: signal.Signals, trial: int) -> tuple[int, str, list[int]]:
+    """Stop a search in a trial, after an epoch; return code, output, and what is left running."""
+    with started(clone, *SWEEP) as call:
+        wait_until(lambda: trial in epochs_of_trials(clone), call)
+        children = psutil.Process(call.pid).children(recursive=True)
+        if sent == signal.SIGKILL:  # of all: agents of Ray outlive the others
+            for child in children:
+                child.kill()
+        os.killpg(call.pid, sent)
+        call.wait(TIMEOUT)
+        left = psutil.wait_procs(children, timeout=30)[1]
+        output = call.stdout.read() if call.stdout and not left else ""
+        return call.returncode, output, [process.pid for process in left]
+
+
+@pytest.fixture(scope="session")
+def swept(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone after a search whose winner was run; `output` has what was printed; read only."""
+
+    def build(path: Path) -> None:
+        path.rmdir()
+        clone = reproduced.copy_to(path)
+        prepare(clone)
+        (path / ".dvc/tmp").mkdir(exist_ok=True)
+        output = clone.run(*SWEEP, "--run").stdout
+        (path / ".dvc/tmp/output").write_text(output)
+
+    return make_once(tmp_path_factory, "swept", build)
+
+
+def best_of(clone: Clone) -> int:
+    """Return the number of the best trial: the highest accuracy, then the lowest loss."""
+    ended = [number for number, outcome in outcomes(clone).items() if outcome == "finished"]
+    last = {number: epochs_of_trials(clone)[number][-1] for number in ended}
+    return min(ended, key=lambda n: (-last[n]["val_accuracy"], last[n]["val_loss"], n))
+
+
+def test_the_best_trial_becomes_a_state_with_the_same_epochs(swept: Clone) -> None:
+    output = (swept.path / ".dvc/tmp/output").read_text()
+    (line,) = re.findall(r"^Best: trial \d+.*\n +(dvc exp run .*)$", output, re.MULTILINE)
+    best = best_of(swept)
+    assert f"Best: trial {best}," in output
+    words = shlex.split(line)
+    name = words[words.index("--name") + 1]
+    exported = swept.run("git", "show", f"refs/exps/{_ref(swept, name)}:metrics/history.csv").stdout
+    history = pd.read_csv(io.StringIO(exported))
+    expected = pd.DataFrame(epochs_of_trials(swept)[best])
+    for measure in ("val_loss", "val_accuracy", "loss"):
+        assert history[measure].round(6).tolist() == pytest.approx(
+            expected[measure].tolist(), abs=2e-6
+        )
+
+
+def _ref(clone: Clone, name: str) -> str:
+    refs = clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
+    (found,) = (ref for ref in refs if ref.endswith(f"/{name}"))
+    return found.removeprefix("refs/exps/")
+
+
+def test_mlflow_has_one_parent_whose_children_have_curves(swept: Clone) -> None:
+    runs = runs_of(swept)
+    (parent,) = (run for run in runs if "sweep" in run.data.tags)
+    children = [run for run in runs if "trial" in run.data.tags]
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["trials"] == TRIALS
+    assert parent.data.metrics["best_trial"] == best_of(swept)
+    assert sorted(int(run.data.tags["trial"]) for run in children) == list(range(1, TRIALS + 1))
+    for run in children:
+        number = int(run.data.tags["trial"])
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.tags["outcome"] == outcomes(swept)[number]
+        logged = {name: epochs_of(swept, run, name) for name in EPOCH_METRICS}
+        for epoch, logs in enumerate(epochs_of_trials(swept)[number], start=1):
+            assert {name: logged[name][epoch] for name in EPOCH_METRICS} == logs
+        (start,) = (e for e in journal_of(swept) if e["event"] == "start" and e["trial"] == number)
+        assert {name: run.data.params[name] for name in start["changes"]} == {
+            name: str(value) for name, value in start["changes"].items()
+        }
+
+
+def test_a_search_that_is_over_is_not_repeated(swept: Clone) -> None:
+    before = journal_of(swept)
+    output = swept.run(*SWEEP).stdout
+    assert re.match(rf"sweep \w+: {TRIALS} trials, all done\n", output)
+    assert output.splitlines()[-1] in (swept.path / ".dvc/tmp/output").read_text()
+    assert journal_of(swept) == before
+
+
+def test_interrupted_it_goes_on_with_the_same_trials(
+    swept: Clone, reproduced: Clone, tmp_path: Path
+) -> None:
+    clone = reproduced.copy_to(tmp_path / "repository")
+    prepare(clone)
+    _, _, left = interrupt(clone, signal.SIGKILL, 1)
+    assert not left
+    code, output, left = interrupt(clone, signal.SIGINT, 2)
+    assert (code, left) == (130, [])
+    assert "the same command goes on from there" in output
+    output = clone.run(*SWEEP).stdout
+    assert "goes on after" in output
+    assert epochs_of_trials(clone) == epochs_of_trials(swept)
+    assert outcomes(clone) == outcomes(swept)
+    starts = [[e for e in journal_of(c) if e["event"] == "start"] for c in (clone, swept)]
+    assert starts[0] == starts[1]
+    runs = runs_of(clone)
+    assert sum("sweep" in run.data.tags for run in runs) == 1
+    assert sum("trial" in run.data.tags for run in runs) == TRIALS
+
+
+# Prints what the package itself opens; DVC too reads the files, to see that they are as it knows.
+WATCH = """
+import runpy, sys
+
+def watch(event, args):
+    if event == "open" and "test_images" in str(args[0]):
+        frame, modules = sys._getframe(1), set()
+        while frame:
+            modules.add(frame.f_globals.get("__name__", ""))
+            frame = frame.f_back
+        if "dvc.repo" not in modules:
+            print("opened by", sorted(name for name in modules if name.startswith("pipeline")))
+
+sys.addaudithook(watch)
+sys.argv = ["sweep"]
+runpy.run_module("pipeline.sweep", run_name="__main__")
+"""
+
+
+def test_a_search_does_not_open_the_test_images(reproduced: Clone, tmp_path: Path) -> None:
+    clone = reproduced.copy_to(tmp_path / "repository")
+    prepare(clone, trials=1)
+    output = clone.run("python", "-c", WATCH).stdout
+    assert "Best: trial 1" in output
+    assert "opened by" not in output
+
+
+class Cluster:
+    """A Ray cluster of two nodes of one CPU each."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # sockets need short paths
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.address = f"127.0.0.1:{server.getsockname()[1]}"
+        self.env = {
+            "HOME": str(home),
+            "RAY_AUTH_MODE": "token",
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+        subprocess.run(
+            ["ray", "get-auth-token", "--generate"],
+            env=os.environ | self.env,
+            capture_output=True,
+            check=True,
+        )
+        self._nodes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Start both nodes."""
+        port = self.address.rpartition(":")[2]
+        self._start(
+            "--head", f"--port={port}", f"--temp-dir={self._folder}", "--include-dashboard=false"
+        )
+        self._start(f"--address={self.address}")
+
+    def _start(self, *options: str) -> None:
+        log = self._folder / f"node{len(self._nodes)}.log"
+        common = ("--node-ip-address=127.0.0.1", "--num-cpus=1")
+        with log.open("w") as file:
+            self._nodes.append(
+                subprocess.Popen(
+                    ["ray", "start", *options, *common, "--block"],
+                    env=os.environ | self.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                    start_new_session=True,
+                )
+            )
+        give_up = time.monotonic() + TIMEOUT
+        while "Ray runtime started" not in log.read_text():
+            assert time.monotonic() < give_up, log.read_text()
+            assert self._nodes[-1].poll() is None, log.read_text()
+            time.sleep(0.1)
+
+    def trial_processes(self) -> list[tuple[int, psutil.Process]]:
+        """Return the processes of trials, each with the place of its node."""
+        found = []
+        for place, node in enumerate(self._nodes):
+            for process in psutil.Process(node.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    if "".join(process.cmdline()[:1]).startswith("ray::ImplicitFunc"):
+                        found.append((place, process))
+        return found
+
+    @property
+    def is_up(self) -> bool:
+        """Whether both nodes are there."""
+        return all(node.poll() is None for node in self._nodes)
+
+    def stop(self) -> None:
+        """End all of its processes."""
+        for node in reversed(self._nodes):
+            children = (
+                psutil.Process(node.pid).children(recursive=True) if node.poll() is None else []
+            )
+            os.killpg(node.pid, signal.SIGTERM)
+            try:
+                node.wait(20)
+            except subprocess.TimeoutExpired:
+                node.kill()
+                node.wait()
+            for child in children:
+                if child.is_running():
+                    child.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    home = tmp_path / "ray-home"
+    home.mkdir()
+    made = Cluster(home)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+def test_on_a_cluster_a_trial_whose_worker_is_killed_is_repeated(
+    reproduced: Clone, tmp_path: Path, cluster: Cluster
+) -> None:
+    clone = reproduced.copy_to(tmp_path / "repository")
+    prepare(clone, concurrent=2, scheduler=None)
+    with started(clone, *SWEEP, RAY_ADDRESS=cluster.address, **cluster.env) as call:
+        wait_until(
+            lambda: (
+                {place for place, _ in cluster.trial_processes()} == {0, 1}
+                and epochs_of_trials(clone)
+            ),
+            call,
+        )
+        cluster.trial_processes()[0][1].kill()
+        output, _ = call.communicate(timeout=TIMEOUT)
+    assert call.returncode == 0, output
+    assert "its worker died; it starts again" in output
+    assert outcomes(clone) == dict.fromkeys(range(1, TRIALS + 1), "finished")
+    assert [len(epochs) for epochs in epochs_of_trials(clone).values()] == [EPOCHS] * TRIALS
+    assert cluster.is_up  # it is not ours to end
+
+
+def test_a_cluster_that_is_not_there_is_named(reproduced: Clone, tmp_path: Path) -> None:
+    clone = reproduced.copy_to(tmp_path / "repository")
+    prepare(clone)
+    result = clone.run(*SWEEP, check=False, RAY_ADDRESS="no-address")
+    assert result.returncode
+    assert "Traceback" not in result.stdout
+    assert "no-address" in result.stdout
+
+
+def test_data_that_is_not_prepared_is_named(reproduced: Clone, tmp_path: Path) -> None:
+    clone = reproduced.copy_to(tmp_path / "repository")
+    prepare(clone)
+    clone.edit_params({"prepare.val_samples": 40})
+    result = clone.run(*SWEEP, check=False)
+    assert result.returncode
+    assert "`dvc repro prepare` first" in result.stdout
