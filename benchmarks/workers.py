@@ -1,0 +1,77 @@
+"""Measure training with more and more workers: python -m benchmarks.workers.
+
+What is measured is HEAD, in a temporary clone: the default network, with one thread for each
+worker and the same global batch. The numbers of workers take turns. All workers share the cores
+of this machine, so more workers than cores cannot be quicker than as many as there are cores.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from benchmarks.bench import report
+from benchmarks.clone import Clone
+from benchmarks.table import number, table
+
+WORKERS = (1, 2, 4)
+IMAGES, EPOCHS, REPETITIONS = 20_000, 2, 3
+# The first epoch also builds the graph, so the time between the ends of epochs counts.
+TIMED = """
+import subprocess, sys, time
+command = [sys.executable, "-m", "pipeline.train"]
+with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as training:
+    for line in training.stdout:
+        if line.startswith("Epoch "):
+            print(time.perf_counter(), flush=True)
+sys.exit(training.returncode)
+"""
+
+
+def count_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def measure(clone: Clone, workers: int) -> float:
+    """Train with so many workers; return the seconds of an epoch, with its validation."""
+    clone.edit_params({"train.workers": workers})
+    run = clone.run("python", "-c", TIMED, env={"PIPELINE_MLFLOW": "off"})
+    report(run, "python", "-m", "pipeline.train", f"{workers} workers")
+    ends = [float(line) for line in run.output.splitlines()]
+    return (ends[-1] - ends[0]) / (len(ends) - 1)
+
+
+def compare(images: int) -> str:
+    """Train with all numbers of workers in turns; return the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Clone.make(Path(folder) / "clone")
+        clone.edit_params(
+            {"prepare.train_samples": images, "train.epochs": EPOCHS, "train.threads": 1}
+        )
+        clone.run("python", "-m", "pipeline.prepare")
+        turns = [[measure(clone, workers) for workers in WORKERS] for _ in range(REPETITIONS)]
+    seconds = [median(column) for column in zip(*turns, strict=True)]
+    rows = []
+    for workers, taken in zip(WORKERS, seconds, strict=True):
+        speedup = seconds[0] / taken
+        numbers = (taken, images / taken, speedup, speedup / workers)
+        rows.append([str(workers), *map(number, numbers)])
+    return table(["workers", "s per epoch", "images/s", "speed-up", "efficiency"], rows)
+
+
+def main() -> None:
+    """Print the table, and on how many cores it was measured."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--images", type=int, default=IMAGES, help=f"to train with (default: {IMAGES:,})"
+    )
+    images = parser.parse_args().images
+    print(f"{images:,} images, {count_cores()} cores\n\n{compare(images)}")
+
+
+if __name__ == "__main__":
+    main()
