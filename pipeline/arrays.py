@@ -49,10 +49,10 @@ def temporary_file() -> Iterator[IO[bytes]]:
         ) from error
 
 
-def chunks(array: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
-    """Return copies of an array's parts, one after another, CHUNK images or labels each."""
-    for start in range(0, len(array), CHUNK):
-        yield np.array(array[start : start + CHUNK])
+def chunks(array: npt.NDArray[Any], size: int = CHUNK) -> Iterator[npt.NDArray[Any]]:
+    """Return copies of an array's parts, one after another, `size` images or labels each."""
+    for start in range(0, len(array), size):
+        yield np.array(array[start : start + size])
         let_go(array)
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import os
-import zipfile
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +22,7 @@ FOLDER = Path(os.environ.get("DVC_ROOT", "")) / ".dvc/tmp/checkpoints"
 PACKAGES = ("keras", "numpy", "tensorflow")
 SETTINGS = ("ONEDNN_", "TF_", "XLA_")  # variables that may change bits
 HARMLESS = {"TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL"}
-DIGEST_SIZE = 32  # bytes of SHA-256, which stand before the zip archive with the arrays
+DIGEST_SIZE = 32  # bytes of SHA-256, which stand before the arrays
 
 
 def identify_training() -> str:
@@ -88,11 +87,8 @@ class Checkpoint:
         digest, packed = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
         if hashlib.sha256(packed).digest() != digest:
             return None  # training begins anew, which costs time only
-        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-            return {
-                name: np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
-                for name in archive.namelist()
-            }
+        with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
+            return dict(archive)
 
     def write(self, arrays: Arrays) -> None:
         """Put these in place of what was written before.
@@ -101,14 +97,8 @@ class Checkpoint:
             PipelineError: it cannot be written, for example because the disk is full.
         """
         if self._lock.is_locked:
-            packed = files.pack({name: _pack(array) for name, array in arrays.items()})
+            packed = files.pack_arrays(arrays)
             files.write_bytes(self._path, hashlib.sha256(packed).digest() + packed)
-
-
-def _pack(array: npt.NDArray[Any]) -> bytes:
-    content = io.BytesIO()
-    np.save(content, array, allow_pickle=False)
-    return content.getvalue()
 
 
 def _acquire(lock: FileLock) -> bool:

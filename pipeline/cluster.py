@@ -91,7 +91,7 @@ def start_workers(workers: int) -> Iterator[Cluster]:
     cluster = Cluster(tuple(f"127.0.0.1:{port}" for port in ports))
     others = [
         subprocess.Popen(  # noqa: S603
-            COMMAND, env=os.environ | {VARIABLE: cluster.tf_config(index)}
+            COMMAND, env=os.environ | {VARIABLE: cluster.tf_config(index), "TQDM_DISABLE": "1"}
         )
         for index in range(1, workers)
     ]

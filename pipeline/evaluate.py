@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import files, insight, network, runtime, scores, selection, splits, stage
-from pipeline.arrays import Split
+from pipeline.arrays import Split, chunks
 from pipeline.classes import read_classes
 from pipeline.errors import DataError
 from pipeline.observations import Observations, quantize, write_observations
@@ -34,10 +34,8 @@ def predict(model: keras.Model, test: Split, classes: int) -> scores.Probabiliti
             f"{MODEL}: takes images of shape {found[0]} in {found[1]} classes, but the test images "
             f"are of shape {expected[0]} in {expected[1]}; `dvc repro` trains one that fits"
         )
-    probabilities: scores.Probabilities = model.predict(
-        runtime.batches(test, runtime.EVALUATION_BATCH_SIZE), verbose=0
-    )
-    return probabilities
+    batches = chunks(test.images, runtime.EVALUATION_BATCH_SIZE)
+    return np.concatenate([model.predict_on_batch(batch) for batch in batches])
 
 
 def observe(

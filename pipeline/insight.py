@@ -1,12 +1,12 @@
 """What a network computes on the way to its answer, and which pixels the answer comes from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays import ByteArray, FloatArray
+from pipeline.arrays import ByteArray, FloatArray, chunks
 from pipeline.runtime import EVALUATION_BATCH_SIZE, keras, tf
 
 STEPS, MAX_STEPS = 32, 1024
@@ -25,7 +25,7 @@ def layer_outputs(model: keras.Model, images: ByteArray) -> dict[str, FloatArray
         of the network; empty if it has no convolutions.
     """
     names, forward = _forward(model)
-    batches = [forward(batch)[:-1] for batch in _batches(images)]
+    batches = [forward(batch)[:-1] for batch in chunks(images, EVALUATION_BATCH_SIZE)]
     return {
         name: np.concatenate([maps[place] for maps in batches]) for place, name in enumerate(names)
     }
@@ -53,7 +53,7 @@ def scores(model: keras.Model, images: ByteArray) -> FloatArray:
         images: (N, height, width, channels), uint8; N is at least 1.
     """
     _, forward = _forward(model)
-    return np.concatenate([forward(batch)[-1] for batch in _batches(images)])
+    return np.concatenate([forward(batch)[-1] for batch in chunks(images, EVALUATION_BATCH_SIZE)])
 
 
 def integrated_gradients(
@@ -96,11 +96,6 @@ def integrated_gradients(
                 break
             taken *= 2
     return found
-
-
-def _batches(images: ByteArray) -> Iterator[ByteArray]:
-    for start in range(0, len(images), EVALUATION_BATCH_SIZE):
-        yield images[start : start + EVALUATION_BATCH_SIZE]
 
 
 # Tracing takes longer than many calls, so traced functions are kept, for two models: a page may

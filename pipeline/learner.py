@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from pipeline import replicas
 from pipeline.arrays import Split
@@ -59,12 +60,12 @@ class Learner:
         """
         self._reseed(epoch)
         order = shuffle(len(split.labels), self._seed, epoch)
-        return self._run(self._train_step, split, order, self._batch_size)
+        return self._run(self._train_step, split, order, self._batch_size, f"Epoch {epoch}")
 
     def test(self, split: Split) -> tuple[float, float]:
         """Return the mean loss and the accuracy on a split."""
         order = np.arange(len(split.labels))
-        return self._run(self._test_step, split, order, EVALUATION_BATCH_SIZE)
+        return self._run(self._test_step, split, order, EVALUATION_BATCH_SIZE, "Validation")
 
     def state(self) -> Arrays:
         """Return weights and optimizer, of which training can go on."""
@@ -94,9 +95,11 @@ class Learner:
         split: Split,
         order: npt.NDArray[np.int64],
         batch_size: int,
+        name: str,
     ) -> tuple[float, float]:
         totals = tf.zeros(2, "float64")
-        for start in range(0, len(order), batch_size):
+        starts = range(0, len(order), batch_size)
+        for start in tqdm(starts, name, unit="batch", leave=False, disable=None):  # on terminals
             chosen = order[start : start + batch_size]
             batch = replicas.deal(self._strategy, split, chosen)
             totals += step(*batch, tf.constant(len(chosen), "float32"))

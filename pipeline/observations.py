@@ -1,11 +1,9 @@
 """What `evaluate` saw in the network, for `plot` to draw without it."""
 
-import io
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline import files
 from pipeline.arrays import ByteArray, FloatArray, IntArray
@@ -49,13 +47,7 @@ def write_observations(path: Path, observations: Observations) -> None:
     """Write all arrays to one `.npz` file: the same values, the same bytes."""
     arrays = observations._asdict()
     arrays |= {MAPS + name: values for name, values in arrays.pop("maps").items()}
-    files.write_bytes(path, files.pack({f"{name}.npy": _to_npy(arrays[name]) for name in arrays}))
-
-
-def _to_npy(array: npt.NDArray[Any]) -> bytes:
-    content = io.BytesIO()
-    np.save(content, array, allow_pickle=False)
-    return content.getvalue()
+    files.write_bytes(path, files.pack_arrays(arrays))
 
 
 def read_observations(path: Path) -> Observations:

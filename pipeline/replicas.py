@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays import Split, let_go
+from pipeline.arrays import Split
 from pipeline.checkpoint import Arrays
 from pipeline.cluster import Cluster
 from pipeline.errors import PipelineError
 from pipeline.runtime import tf
+from pipeline.splits import take_images
 
 LOST = (
     tf.errors.AbortedError,
@@ -68,10 +69,8 @@ def deal(
             lambda context: tf.constant(values(context.replica_id_in_sync_group))
         )
 
-    images = spread(lambda replica: split.images[parts[replica]])
-    let_go(split.images)
     return (
-        images,
+        spread(lambda replica: take_images(split.images, parts[replica])),
         spread(lambda replica: split.labels[parts[replica]]),
         spread(lambda replica: weights[replica]),
     )

@@ -6,11 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-import numpy.typing as npt
-
-from pipeline.arrays import ByteArray, LabelArray, Split, let_go
-
 
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
@@ -43,7 +38,7 @@ keras.config.set_floatx("float32")
 keras.config.set_epsilon(1e-7)
 keras.config.set_image_data_format("channels_last")
 
-__all__ = ["EVALUATION_BATCH_SIZE", "batches", "configure", "keras", "tf"]
+__all__ = ["EVALUATION_BATCH_SIZE", "configure", "keras", "tf"]
 
 EVALUATION_BATCH_SIZE = 250  # fixed: predictions differ in their last bits with the batch size
 
@@ -56,27 +51,3 @@ def configure(threads: int) -> None:
     """
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
-
-
-def batches(split: Split, batch_size: int) -> tf.data.Dataset:
-    """Return batches of images (B, height, width, channels) and labels (B,), in order.
-
-    The autotuner is off: joining its thread, which sleeps in doubling steps, can take as long as
-    an epoch (see benchmarks/README.md), and there is nothing to tune.
-    """
-
-    def gather(chosen: npt.NDArray[np.int64]) -> tuple[ByteArray, LabelArray]:
-        gathered = split.images[chosen], split.labels[chosen]
-        let_go(split.images)
-        return gathered
-
-    def gather_tensors(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = tf.numpy_function(gather, [chosen], [tf.uint8, split.labels.dtype])
-        images.set_shape((None, *split.images.shape[1:]))
-        labels.set_shape((None,))
-        return images, labels
-
-    indices = tf.data.Dataset.range(len(split.labels))
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return indices.batch(batch_size).map(gather_tensors).with_options(options)

@@ -5,6 +5,7 @@ pixel would go unnoticed there: hence a file in the format of `md5sum` for each 
 all would make training depend on the test images.
 """
 
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import files
-from pipeline.arrays import Split
+from pipeline.arrays import ByteArray, Split
 from pipeline.errors import DataError
 from pipeline.paths import PREPARED
 
@@ -58,6 +59,36 @@ def read_split(name: str) -> Split:
             )
     images, labels = map(_map_array, paths)
     return Split(images, labels)
+
+
+def take_images(images: ByteArray, chosen: npt.NDArray[np.int64]) -> ByteArray:
+    """Return copies of images, read from their file where all are mapped to one.
+
+    By way of the mapping, each image would bring up to 16 pages into memory: the more images
+    there are, the more often, and the more there is to let go.
+
+    Args:
+        images: (N, height, width, channels), uint8.
+        chosen: their numbers, (B,).
+
+    Raises:
+        DataError: the file is gone, or is shorter than it was.
+    """
+    base: object = images.base
+    if not isinstance(images, np.memmap) or not isinstance(base, mmap.mmap):
+        return images[chosen]
+    taken = np.empty((len(chosen), *images.shape[1:]), images.dtype)
+    try:
+        with Path(str(images.filename)).open("rb", buffering=0) as file:
+            for image, number in zip(taken, chosen.tolist(), strict=True):
+                file.seek(images.offset + number * image.nbytes)
+                if file.readinto(image) < image.nbytes:
+                    raise DataError(f"{images.filename}: is cut; {files.REMEDY}")
+    except OSError as error:
+        raise DataError(
+            f"{images.filename}: cannot be read: {error.strerror}; {files.REMEDY}"
+        ) from error
+    return taken
 
 
 def _map_array(path: Path) -> npt.NDArray[Any]:

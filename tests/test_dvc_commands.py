@@ -1,6 +1,7 @@
 """The commands that people type every day, on the real pipeline."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,15 @@ def test_nothing_reports_usage_or_looks_for_updates(reproduced: Clone) -> None:
 def test_progress_is_a_line_per_epoch(clone: Clone) -> None:
     lines = clone.run("dvc", "repro", "--force", "--single-item", "train").stdout.splitlines()
     assert [line.split(":")[0] for line in lines if "Epoch" in line] == ["Epoch 1/2", "Epoch 2/2"]
+
+
+def test_terminal_also_shows_how_far_each_epoch_is(clone: Clone) -> None:
+    command = "stty rows 24 cols 80; dvc repro --force --single-item train"
+    shown = clone.run("python", "-c", f"import pty; pty.spawn(['sh', '-c', '{command}'])").stdout
+    for name in ("Epoch 1", "Epoch 2", "Validation"):
+        assert re.search(rf"^{name}: +0%.*\?batch/s\]$", shown, re.MULTILINE)
+    # No bar is left in the lines that stay.
+    assert len(re.findall("^Epoch [12]/2: loss", shown, re.MULTILINE)) == 2
 
 
 def test_summary_says_what_was_reached_and_what_to_type_next(reproduced: Clone) -> None:

@@ -72,6 +72,31 @@ def test_split_is_mapped_into_memory_and_cannot_be_changed() -> None:
             array[0] = 0
 
 
+def test_chosen_images_are_the_same_from_the_file_a_part_of_it_and_memory(written: Split) -> None:
+    mapped = splits.read_split("val").images
+    chosen = np.array([11, 0, 7, 7])
+
+    assert splits.take_images(mapped, chosen).tobytes() == written.images[chosen].tobytes()
+    assert (
+        splits.take_images(mapped[1:], chosen[1:]).tobytes() == written.images[[1, 8, 8]].tobytes()
+    )
+    assert splits.take_images(written.images, chosen).tobytes() == written.images[chosen].tobytes()
+
+
+@pytest.mark.usefixtures("written")
+def test_images_whose_file_is_gone_or_cut_are_named() -> None:
+    images = splits.read_split("val").images
+    content = IMAGES.read_bytes()
+    IMAGES.unlink()
+    with pytest.raises(DataError, match=r"val_images\.npy: cannot be read: No such file"):
+        splits.take_images(images, np.array([11]))
+
+    IMAGES.write_bytes(content[:-1])
+    with pytest.raises(DataError, match=r"val_images\.npy: is cut; `dvc repro` makes it again"):
+        splits.take_images(images, np.array([11]))
+    assert splits.take_images(images, np.array([10])).tobytes() == content[-2 * 784 : -784]
+
+
 @pytest.mark.usefixtures("written")
 def test_split_is_three_files() -> None:
     found = sorted(path for path in Path().rglob("*") if path.is_file())

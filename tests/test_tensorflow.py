@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from pipeline import evaluate, learner, network, optimization, runtime, trainer
+from pipeline import evaluate, learner, network, optimization, trainer
 from pipeline.arrays import Split
 from pipeline.errors import PipelineError
 from pipeline.params import Params, load_params
@@ -250,13 +250,6 @@ def test_model_for_other_images_is_refused(params: Callable[..., Params], split:
     model = network.build_network(params().model, (32, 32, 3), classes=10)
     with pytest.raises(PipelineError, match=r"takes images of shape \(32, 32, 3\)"):
         evaluate.predict(model, split, 10)
-
-
-def test_batches_keep_the_order_of_images(split: Split) -> None:
-    numbered = Split(split.images, np.arange(24, dtype=np.uint8))
-    labels = [batch.numpy().tolist() for _, batch in runtime.batches(numbered, 5)]
-    assert list(map(len, labels)) == [5, 5, 5, 5, 4]
-    assert [label for batch in labels for label in batch] == list(range(24))
 
 
 def test_each_epoch_is_a_permutation_that_follows_from_seed_and_epoch() -> None:
