@@ -15,7 +15,7 @@ from mlflow.entities import Run
 
 from tests.conftest import Clone
 
-EPOCHS = 200  # more than are over after the last kill
+EPOCHS = 100  # more than are over after the last kill
 # All that has a state or draws at random.
 RECIPE = {
     "model.batch_norm": True,

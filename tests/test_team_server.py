@@ -181,26 +181,31 @@ def test_new_start_in_the_middle_of_a_training_loses_nothing(
     assert_whole(running, run, clone)
 
 
-def test_empty_server_is_filled_from_git(
-    running: TeamServer,
+def test_new_server_is_filled_from_git(
+    reproduced: Clone,
     colleague: Callable[..., Clone],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clone = colleague(BEN)
+    clone = colleague(ADMIN)
     clone.edit_params({"evaluate.confidence": 0.8})
     clone.run("dvc", "repro", PIPELINE_MLFLOW="off")
     clone.commit("Ask for less confidence")
-    assert runs_on(running, tmp_path.name, monkeypatch) == []
+    other = reproduced.copy_to(tmp_path / "new" / "clone")
+    shutil.rmtree(other.path / "mlartifacts")
+    with postgres() as variables:
+        create_databases(variables, "mlflow", "mlflow_auth")
+        with TeamServer(other, variables).running() as server:
+            assert runs_on(server, tmp_path.name, monkeypatch) == []
+            publish = ("python", "-m", "pipeline.publish", "--all-commits")
+            clone.run(*publish, MLFLOW_TRACKING_URI=server.uri)
 
-    clone.run("python", "-m", "pipeline.publish", "--all-commits")
-
-    runs = runs_on(running, tmp_path.name, monkeypatch)
+            runs = runs_on(server, tmp_path.name, monkeypatch)
+            for run in runs:
+                assert_whole(server, run, clone)  # both states have the same model
     assert sorted(run.data.params["evaluate.confidence"] for run in runs) == ["0.8", "0.95"]
     commits = clone.run("git", "log", "--max-count=2", "--format=%H").stdout.split()
     assert {run.data.tags["mlflow.source.git.commit"] for run in runs} == set(commits)
-    for run in runs:
-        assert_whole(running, run, clone)  # both states have the same model
 
 
 def test_backup_brings_runs_models_and_users_back(
