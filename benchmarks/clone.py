@@ -29,14 +29,11 @@ class Run(NamedTuple):
         seconds: from start to end.
         peak_mb: memory of its largest process.
         output: what it printed.
-        user, system: seconds of all cores in its own code and in the system's.
     """
 
     seconds: float
     peak_mb: float
     output: str
-    user: float
-    system: float
 
 
 class Clone:
@@ -88,7 +85,7 @@ class Clone:
         if process.returncode:
             sys.exit(f"{shlex.join(command)} exited with {process.returncode}:\n{printed}{faults}")
         peak = usage.ru_maxrss / MEGABYTE
-        return Run(seconds, peak, printed, usage.ru_utime, usage.ru_stime)
+        return Run(seconds, peak, printed)
 
     def edit_params(self, changes: dict[str, object]) -> None:
         """Set params by their dotted names."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from pipeline import files, params_file
+from pipeline.errors import PipelineError
 from pipeline.paths import PARAMS
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -20,7 +21,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 # temporary copies that `dvc exp run --temp` makes, this is the folder of the repository itself.
 FOLDER = Path(os.environ.get("DVC_ROOT", "")) / ".dvc/tmp/checkpoints"
 PACKAGES = ("keras", "numpy", "tensorflow")
-SETTINGS = ("ONEDNN_", "TF_", "XLA_")  # variables that may change bits
+SETTINGS = ("CUDA_", "ONEDNN_", "TF_", "XLA_")  # variables that may change bits
 HARMLESS = {"TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL"}
 DIGEST_SIZE = 32  # bytes of SHA-256, which stand before the arrays
 
@@ -51,6 +52,9 @@ class Checkpoint:
 
     Files of other keys, which no training is at work with, are removed. Where another training of
     the same key is at work, nothing is read or written.
+
+    Raises:
+        PipelineError: the folder cannot be used, for example because it is another user's.
     """
 
     def __init__(self, key: str) -> None:
@@ -58,15 +62,20 @@ class Checkpoint:
         self._lock = FileLock(self._path.with_suffix(".lock"))
 
     def __enter__(self) -> Self:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        _acquire(self._lock)
-        for lock_path in FOLDER.glob("*.lock"):
-            lock = FileLock(lock_path)
-            if lock_path != Path(self._lock.lock_file) and _acquire(lock):
-                for path in FOLDER.glob(f"*{lock_path.stem}.checkpoint"):  # also one half written
-                    path.unlink()
-                lock_path.unlink()
-                lock.release()
+        try:
+            FOLDER.mkdir(parents=True, exist_ok=True)
+            _acquire(self._lock)
+            for lock_path in FOLDER.glob("*.lock"):
+                lock = FileLock(lock_path)
+                if lock_path != Path(self._lock.lock_file) and _acquire(lock):
+                    for path in FOLDER.glob(f"*{lock_path.stem}.checkpoint"):  # or half written
+                        path.unlink()
+                    lock_path.unlink()
+                    lock.release()
+        except OSError as error:
+            raise PipelineError(
+                f"{FOLDER}: checkpoints cannot be kept here: {error.strerror or error}"
+            ) from error
         return self
 
     def __exit__(

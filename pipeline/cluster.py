@@ -91,7 +91,7 @@ def start_workers(workers: int) -> Iterator[Cluster]:
     cluster = Cluster(tuple(f"127.0.0.1:{port}" for port in ports))
     others = [
         subprocess.Popen(  # noqa: S603
-            COMMAND, env=os.environ | {VARIABLE: cluster.tf_config(index), "TQDM_DISABLE": "1"}
+            COMMAND, env=os.environ | {VARIABLE: cluster.tf_config(index)}
         )
         for index in range(1, workers)
     ]
@@ -114,6 +114,6 @@ def split_address(address: str) -> tuple[str, int]:
         ValueError: there are none.
     """
     host, _, port = address.rpartition(":")
-    if not host:
+    if not host or not 0 < int(port) < 2**16:
         raise ValueError(f"{address!r} is no host:port")
     return host, int(port)

@@ -44,6 +44,8 @@ class Learner:
         self.network = network
         self._strategy, self._augment, self._optimizer = strategy, augment, optimizer
         self._loss, self._batch_size, self._seed = loss, batch_size, seed
+        resolver = strategy.cluster_resolver
+        self._worker: int = (resolver.task_id or 0) if resolver else 0
         with strategy.scope():
             optimizer.build(network.trainable_variables)
         layers = [augment, *network.layers]
@@ -83,10 +85,8 @@ class Learner:
 
     def _reseed(self, epoch: int) -> None:
         """Let each worker draw its own random numbers, the same in each training."""
-        resolver = self._strategy.cluster_resolver
-        worker = (resolver.task_id or 0) if resolver else 0
         for place, generator in enumerate(self._generators):
-            numbers = np.random.SeedSequence([self._seed, epoch, worker, place])
+            numbers = np.random.SeedSequence([self._seed, epoch, self._worker, place])
             generator.state.assign([numbers.generate_state(1)[0] >> 1, 0])  # Keras takes 31 bits
 
     def _run(
@@ -99,7 +99,8 @@ class Learner:
     ) -> tuple[float, float]:
         totals = tf.zeros(2, "float64")
         starts = range(0, len(order), batch_size)
-        for start in tqdm(starts, name, unit="batch", leave=False, disable=None):  # on terminals
+        hidden = True if self._worker else None  # None: unless on a terminal
+        for start in tqdm(starts, name, unit="batch", leave=False, disable=hidden):
             chosen = order[start : start + batch_size]
             batch = replicas.deal(self._strategy, split, chosen)
             totals += step(*batch, tf.constant(len(chosen), "float32"))

@@ -85,7 +85,7 @@ def _receive(cluster: Cluster, key: str, seconds: float, ending: ExitStack) -> s
         if message.get("worker") not in range(1, len(cluster.addresses)):
             continue  # a stranger
         present[message["worker"]] = connection
-        if message["key"] != key:
+        if message.get("key") != key:
             answer = (
                 f"{cluster.name(message['worker'])}: has other params, data, code, packages or "
                 "settings of TensorFlow than the chief; make them agree"
@@ -101,11 +101,11 @@ def _report(cluster: Cluster, key: str, seconds: float) -> str:
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         with (
-            suppress(OSError),
+            suppress(OSError, UnicodeError),  # the latter of names that none can have
             socket.create_connection(split_address(cluster.addresses[0]), TALK_SECONDS) as chief,
         ):
             _say(chief, worker=cluster.index, key=key)
-            answer = _hear(chief, give_up + TALK_SECONDS - time.monotonic()).get("answer")
+            answer = _hear(chief, seconds + TALK_SECONDS).get("answer")  # it waits for others
             if answer is not None:
                 return str(answer)
         time.sleep(RETRY_SECONDS)

@@ -32,11 +32,16 @@ def make_strategy(cluster: Cluster) -> tf.distribute.Strategy:
     """Return how the network is copied: to all workers, to all GPUs, or not at all.
 
     Raises:
-        PipelineError: a worker is lost on the way.
+        PipelineError: a worker is lost on the way, or the address of this one is taken.
     """
     if len(cluster.addresses) > 1:
         with _abort_after(START_SECONDS, cluster), naming_lost(cluster):
-            return tf.distribute.MultiWorkerMirroredStrategy()
+            try:
+                return tf.distribute.MultiWorkerMirroredStrategy()
+            except tf.errors.UnknownError as error:
+                raise PipelineError(
+                    f"{cluster.name(cluster.index)}: TensorFlow cannot start here: {error.message}"
+                ) from error
     devices = accelerators()
     if len(devices) > 1:
         return tf.distribute.MirroredStrategy(devices)
@@ -58,7 +63,8 @@ def deal(
         split: images (N, height, width, channels) and labels (N,).
         chosen: numbers of the images in the batch, (B,). Parts differ by one image at most. All
             weights are 1, but where there are fewer images than replicas, the others get the
-            first image with weight 0: TensorFlow's layers fail on none.
+            first image with weight 0, as TensorFlow's layers fail on none; in the statistics of
+            batch norm, it counts.
     """
     parts = np.array_split(chosen, strategy.num_replicas_in_sync)
     weights = [np.ones(len(part) or 1, np.float32) * (len(part) > 0) for part in parts]
@@ -88,7 +94,11 @@ def share(strategy: tf.distribute.Strategy, arrays: Arrays, *, is_chief: bool) -
     def total(values: tf.Tensor) -> tf.Tensor:
         return strategy.run(sum_over_replicas, args=(values,))
 
-    summed = strategy.experimental_local_results(total(tf.constant(packed)))[0].numpy()
+    # The first replica is the chief's; it may have others, on its other GPUs.
+    values = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(packed * (context.replica_id_in_sync_group == 0))
+    )
+    summed = strategy.experimental_local_results(total(values))[0].numpy()
     shared = np.split(summed, np.cumsum([len(part) for part in flat])[:-1])
     return {
         name: part.view(array.dtype).reshape(array.shape)

@@ -6,6 +6,8 @@ all would make training depend on the test images.
 """
 
 import mmap
+import os
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from pipeline.errors import DataError
 from pipeline.paths import PREPARED
 
 NAMES = ("train", "val", "test")
+# Of each mapping, the descriptor of its file, which may be replaced by another of this name.
+_files: weakref.WeakKeyDictionary[mmap.mmap, int] = weakref.WeakKeyDictionary()
 
 
 def array_paths(name: str) -> tuple[Path, Path]:
@@ -62,33 +66,28 @@ def read_split(name: str) -> Split:
 
 
 def take_images(images: ByteArray, chosen: npt.NDArray[np.int64]) -> ByteArray:
-    """Return copies of images, read from their file where all are mapped to one.
+    """Return copies of images; those of `read_split` are read from the file itself.
 
-    By way of the mapping, each image would bring up to 16 pages into memory: the more images
-    there are, the more often, and the more there is to let go.
+    By way of the mapping, each would bring up to 16 pages into memory: the more images there
+    are, the more often, and the more there is to let go.
 
     Args:
         images: (N, height, width, channels), uint8.
         chosen: their numbers, (B,).
 
     Raises:
-        DataError: the file is gone, or is shorter than it was.
+        DataError: the file has been cut.
     """
     base: object = images.base
-    if not isinstance(images, np.memmap) or not isinstance(base, mmap.mmap):
+    file = _files.get(base) if isinstance(base, mmap.mmap) else None
+    if file is None or not isinstance(images, np.memmap):
         return images[chosen]
-    taken = np.empty((len(chosen), *images.shape[1:]), images.dtype)
-    try:
-        with Path(str(images.filename)).open("rb", buffering=0) as file:
-            for image, number in zip(taken, chosen.tolist(), strict=True):
-                file.seek(images.offset + number * image.nbytes)
-                if file.readinto(image) < image.nbytes:
-                    raise DataError(f"{images.filename}: is cut; {files.REMEDY}")
-    except OSError as error:
-        raise DataError(
-            f"{images.filename}: cannot be read: {error.strerror}; {files.REMEDY}"
-        ) from error
-    return taken
+    size = images[0].nbytes
+    places = (images.offset + number * size for number in chosen.tolist())
+    taken = b"".join(os.pread(file, size, place) for place in places)
+    if len(taken) < len(chosen) * size:
+        raise DataError(f"{images.filename}: is cut; {files.REMEDY}")
+    return np.frombuffer(taken, np.uint8).reshape(len(chosen), *images.shape[1:])
 
 
 def _map_array(path: Path) -> npt.NDArray[Any]:
@@ -96,4 +95,7 @@ def _map_array(path: Path) -> npt.NDArray[Any]:
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:  # such as for Python objects
         raise DataError(f"{path}: is damaged ({error}); {files.REMEDY}") from error
+    mapping: Any = array.base
+    _files[mapping] = os.open(path, os.O_RDONLY)
+    weakref.finalize(mapping, os.close, _files[mapping])
     return array

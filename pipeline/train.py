@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pipeline import files, history, meeting, splits, stage
+from pipeline.arrays import Split
 from pipeline.checkpoint import Arrays, Checkpoint, identify_training
 from pipeline.classes import read_classes
 from pipeline.cluster import Cluster
@@ -17,6 +18,7 @@ from pipeline.params import ModelParams, Params, load_params
 from pipeline.paths import HISTORY, MODEL, PARAMS
 from pipeline.tracking.training_run import TrainingRun
 
+Data = tuple[Split, Split, int]  # training and validation images, number of classes
 SECONDS = "seconds"  # of training so far, in a checkpoint
 
 
@@ -37,9 +39,8 @@ def _require_fit(params: ModelParams, height: int, width: int) -> None:
         raise ParamsError(f"{PARAMS}: {error}") from None
 
 
-def _lead(params: Params, key: str, cluster: Cluster) -> None:
+def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
     """Train, as the only worker or the chief of many, and write the outputs."""
-    train, val = splits.read_split("train"), splits.read_split("val")
     with Checkpoint(key) as checkpoint:
         saved = checkpoint.read()
         seconds = float(saved.pop(SECONDS)) if saved else 0.0
@@ -61,10 +62,7 @@ def _lead(params: Params, key: str, cluster: Cluster) -> None:
                 print(f"Epoch {epoch}/{params.train.epochs}: {shown}", flush=True)
                 run.log_epoch(epoch, measures)
 
-            classes = len(read_classes())
-            model, rows = trainer.train_network(
-                train, val, classes, params, end_epoch, cluster, saved, save
-            )
+            model, rows = trainer.train_network(*data, params, end_epoch, cluster, saved, save)
             seconds = time.perf_counter() - start
             if identify_training() != key:
                 raise PipelineError(
@@ -73,31 +71,31 @@ def _lead(params: Params, key: str, cluster: Cluster) -> None:
                 )
             network.write_model(MODEL, model)
             files.write_text(HISTORY, rows.to_csv(index=False, float_format="%.6f"))
-            facts = measure_run(seconds, len(train.labels) * len(rows))
+            facts = measure_run(seconds, len(data[0].labels) * len(rows))
             run.log_facts(facts | {"network_weights": model.count_params()})
             print(f"Trained for {seconds:.1f} s, {facts['images_per_second']:,.0f} images/s")
 
 
-def _help(params: Params, cluster: Cluster) -> None:
+def _help(data: Data, params: Params, cluster: Cluster) -> None:
     """Train as one of many workers, whose chief writes the outputs."""
     from pipeline import runtime, trainer
 
     runtime.configure(params.train.threads)
-    train, val = splits.read_split("train"), splits.read_split("val")
-    trainer.train_network(train, val, len(read_classes()), params, lambda *_: None, cluster)
+    trainer.train_network(*data, params, lambda *_: None, cluster)
 
 
 def main() -> None:
     """Read the prepared training and validation images; write the model and its history."""
     key = identify_training()  # first: in the end, it must still be this
     params = load_params()
-    train = splits.read_split("train")
+    train, val = splits.read_split("train"), splits.read_split("val")
+    data = train, val, len(read_classes())
     _require_fit(params.model, *train.images.shape[1:3])  # what does not fit makes no run
     with meeting.gather(params.train.workers, key) as cluster:
         if cluster.is_chief:
-            _lead(params, key, cluster)
+            _lead(data, params, key, cluster)
         else:
-            _help(params, cluster)
+            _help(data, params, cluster)
 
 
 if __name__ == "__main__":

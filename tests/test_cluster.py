@@ -60,6 +60,7 @@ def test_cluster_is_that_of_the_variable(
         (config({"worker": TWO}, index=2), "the cluster has no worker 2"),
         (config({"worker": TWO}, "chief"), "the cluster has no chief 0"),
         (config({"worker": ["10.0.0.1", TWO[1]]}), "'10.0.0.1' is no host:port"),
+        (config({"worker": ["10.0.0.1:65536", TWO[1]]}), "'10.0.0.1:65536' is no host:port"),
         (config({"worker": TWO}, index="first"), "ValueError: "),
     ],
 )

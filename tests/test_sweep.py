@@ -26,7 +26,7 @@ from tests.mlflow_store import EPOCH_METRICS, epochs_of, runs_of
 
 SWEEP = ("python", "-m", "pipeline.sweep")
 TIMEOUT = 180  # seconds: generous, for machines under load
-TRIALS, EPOCHS = 4, 3
+TRIALS, EPOCHS = 3, 3
 SETTINGS: dict[str, object] = {
     "metric": "val_accuracy",
     "trials": TRIALS,

@@ -50,7 +50,7 @@ def test_any_number_of_workers_trains_the_same_network(clone: Clone) -> None:
     """Without what draws at random: each has its share of the same batches."""
     histories, probabilities = [], []
     for workers in (1, 2, 4):
-        # The last batch, of 8, leaves nothing to the last of 4 workers with batches of 9.
+        # Of the last batch, of 2, nothing is left for two of 4 workers.
         clone.edit_params({"train.workers": workers, "train.batch_size": 9, "train.threads": 1})
         train(clone)
         histories.append(pd.read_csv(clone.path / OUTPUTS[1]))
@@ -203,6 +203,18 @@ replicas.accelerators = lambda: devices  # in place of as many GPUs
 _, history = trainer.train_network(split, split, 10, Params.model_validate(sections), lambda *_: 0)
 print(history.to_csv(index=False))
 """
+SHARE = """
+import numpy as np
+from pipeline.runtime import tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from pipeline import replicas
+
+arrays = {"weight": np.array(0.5, np.float32), "history": np.array([[0.1, np.nan]])}
+strategy = tf.distribute.MirroredStrategy(["/CPU:0", "/CPU:1"])  # of a chief with two GPUs
+shared = replicas.share(strategy, arrays, is_chief=True)
+print({name: (array.dtype.str, array.shape, array.tolist()) for name, array in shared.items()})
+"""
 TINY = {
     "model.conv_blocks": [[2]],
     "model.dense_units": [4],
@@ -211,19 +223,23 @@ TINY = {
 }
 
 
+def run_python(code: str, *args: str) -> str:
+    """Return what a program prints."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *args],
+        cwd=ROOT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
 @pytest.mark.parametrize("recipe", [{}, RECIPE])
 def test_several_devices_of_one_machine_train_the_same_network(recipe: dict[str, object]) -> None:
     def history(devices: int) -> np.ndarray:
-        command = [sys.executable, "-c", SEVERAL_DEVICES, str(devices), json.dumps(TINY | recipe)]
-        result = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        rows = [line.split(",") for line in result.stdout.splitlines() if line[:1].isdigit()]
+        output = run_python(SEVERAL_DEVICES, str(devices), json.dumps(TINY | recipe))
+        rows = [line.split(",") for line in output.splitlines() if line[:1].isdigit()]
         return np.array(rows, float)
 
     two = history(2)
@@ -232,3 +248,8 @@ def test_several_devices_of_one_machine_train_the_same_network(recipe: dict[str,
         np.testing.assert_array_equal(history(2), two)
     else:
         np.testing.assert_allclose(two, history(1), rtol=0, atol=1e-5)
+
+
+def test_state_that_a_chief_of_several_devices_shares_is_its_own() -> None:
+    expected = "{'weight': ('<f4', (), 0.5), 'history': ('<f8', (1, 2), [[0.1, nan]])}\n"
+    assert run_python(SHARE) == expected
