@@ -1,9 +1,8 @@
 """The copies of the network that learn in step: on one device, on several, on several machines."""
 
-import os
 import re
+import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,23 +24,29 @@ LOST = (
     tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
-START_SECONDS = 50.0
+START_SECONDS = 50
+# Ends as soon as its input does.
+WATCH = """
+import os, select, signal, sys
+if not select.select([sys.stdin], [], [], int(sys.argv[1]))[0]:
+    print(sys.argv[2], file=sys.stderr, flush=True)
+    os.kill(os.getppid(), signal.SIGKILL)
+"""
 
 
 def make_strategy(cluster: Cluster) -> tf.distribute.Strategy:
     """Return how the network is copied: to all workers, to all GPUs, or not at all.
 
     Raises:
-        PipelineError: a worker is lost on the way, or the address of this one is taken.
+        PipelineError: the address of this worker is taken.
     """
     if len(cluster.addresses) > 1:
-        with _abort_after(START_SECONDS, cluster), naming_lost(cluster):
-            try:
-                return tf.distribute.MultiWorkerMirroredStrategy()
-            except tf.errors.UnknownError as error:
-                raise PipelineError(
-                    f"{cluster.name(cluster.index)}: TensorFlow cannot start here: {error.message}"
-                ) from error
+        try:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        except tf.errors.UnknownError as error:
+            raise PipelineError(
+                f"{cluster.name(cluster.index)}: TensorFlow cannot start here: {error.message}"
+            ) from error
     devices = accelerators()
     if len(devices) > 1:
         return tf.distribute.MirroredStrategy(devices)
@@ -136,19 +141,17 @@ def naming_lost(cluster: Cluster) -> Iterator[None]:
 
 
 @contextmanager
-def _abort_after(seconds: float, cluster: Cluster) -> Iterator[None]:
-    """End this process if the block takes longer: TensorFlow waits for its cluster for ever."""
+def starting(cluster: Cluster) -> Iterator[None]:
+    """Kill this process if the block, up to what all workers first do together, takes too long.
 
-    def abort() -> None:
-        others = [cluster.name(i) for i in range(len(cluster.addresses)) if i != cluster.index]
-        print(f"{' or '.join(others)}: was lost while TensorFlow started", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(1)  # the main thread is in a call that does not return
-
-    timer = threading.Timer(seconds, abort)
-    timer.daemon = True
-    timer.start()
-    try:
+    TensorFlow would wait for ever for a worker that was lost before it had come to that, in a
+    call that lets no other thread of Python run: hence a process that watches.
+    """
+    if len(cluster.addresses) == 1:
         yield
-    finally:
-        timer.cancel()
+        return
+    others = [cluster.name(i) for i in range(len(cluster.addresses)) if i != cluster.index]
+    fault = f"{' or '.join(others)}: was lost while TensorFlow started"
+    command = [sys.executable, "-c", WATCH, str(START_SECONDS), fault]
+    with subprocess.Popen(command, stdin=subprocess.PIPE):  # noqa: S603
+        yield

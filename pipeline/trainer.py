@@ -51,12 +51,13 @@ def train_network(
         PipelineError: a loss is not finite, which no later epoch can mend, or a worker is lost.
     """
     patience = params.train.early_stopping_patience
-    strategy = replicas.make_strategy(cluster)
     with replicas.naming_lost(cluster):
-        learner = _build_learner(strategy, train, classes, params)
-        state = saved or _begin(learner, params)
-        if len(cluster.addresses) > 1:
-            state = replicas.share(strategy, state, is_chief=cluster.is_chief)
+        with replicas.starting(cluster):
+            strategy = replicas.make_strategy(cluster)
+            learner = _build_learner(strategy, train, classes, params)
+            state = saved or _begin(learner, params)
+            if len(cluster.addresses) > 1:
+                state = replicas.share(strategy, state, is_chief=cluster.is_chief)
         learner.restore(state)
         while not history.is_over(state["history"], patience):
             epoch = len(history.measured(state["history"])) + 1

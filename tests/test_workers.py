@@ -139,6 +139,21 @@ def test_those_that_are_left_name_the_one_that_is_lost(
     assert outputs(clone) == before
 
 
+def test_worker_that_cannot_start_is_named_by_itself_and_by_the_other(
+    clone: Clone, two: Callable[[], Group]
+) -> None:
+    before = outputs(clone)
+    group = two()
+    host, _, port = group.addresses[1].partition(":")
+    with socket.create_server((host, int(port))):
+        said = [worker.communicate(timeout=2 * LIMIT)[0] for worker in group.workers]
+    assert all(worker.returncode for worker in group.workers)
+    name = f"worker 1 ({group.addresses[1]})"
+    assert said[0].splitlines()[-1] == f"{name}: was lost while TensorFlow started"
+    assert said[1].splitlines()[-1].startswith(f"{name}: TensorFlow cannot start here: ")
+    assert outputs(clone) == before
+
+
 def test_workers_in_two_clones_write_nothing_but_the_chiefs_outputs(
     clone: Clone, two: Callable[[], Group], tmp_path: Path
 ) -> None:
