@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -33,7 +34,7 @@ def postgres() -> Iterator[dict[str, str]]:
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
-        lines = iter(server.stdout.readline, "\n") if server.stdout else []
+        lines = takewhile("\n".__ne__, server.stdout or [])
         said = [line.strip() for line in lines if line.startswith("PG")]
         variables = dict(line.split("=", 1) for line in said)
         for name in ("mlflow", "mlflow_auth"):

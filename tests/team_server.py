@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
+from itertools import takewhile
 from typing import Self
 
 import psutil
@@ -37,7 +38,7 @@ def postgres() -> Iterator[dict[str, str]]:
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert server.stdout
-    lines = [line.rstrip("\n") for line in iter(server.stdout.readline, "\n")]
+    lines = [line.rstrip("\n") for line in takewhile("\n".__ne__, server.stdout)]
     try:
         variables = dict(line.split("=", 1) for line in lines if line.startswith("PG"))
         assert variables.keys() >= {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD"}, lines

@@ -335,6 +335,10 @@ def test_on_a_cluster_a_trial_whose_worker_is_killed_is_repeated(
 ) -> None:
     clone = reproduced.copy_to(tmp_path / "repository")
     prepare(clone, concurrent=2, scheduler=None)
+    clone.edit_params({"train.threads": 2})
+    refused = clone.run(*SWEEP, check=False, RAY_ADDRESS=cluster.address, **cluster.env)
+    assert "params.yaml: train.threads: must be at most 1, the cores" in refused.stdout
+    clone.edit_params({"train.threads": 1})
     with started(clone, *SWEEP, RAY_ADDRESS=cluster.address, **cluster.env) as call:
         wait_until(
             lambda: (
@@ -359,6 +363,20 @@ def test_a_cluster_that_is_not_there_is_named(reproduced: Clone, tmp_path: Path)
     assert result.returncode
     assert "Traceback" not in result.stdout
     assert "no-address" in result.stdout
+
+
+def test_fault_of_the_machine_is_named_and_uses_no_trial_up(
+    reproduced: Clone, tmp_path: Path
+) -> None:
+    clone = reproduced.copy_to(tmp_path / "repository")
+    prepare(clone, trials=1)
+    module = clone.path / "pipeline/sweep/trainable.py"
+    code = module.read_text()
+    module.write_text(code.replace("    try:\n", "    open('/no/gpu')\n    try:\n", 1))
+    result = clone.run(*SWEEP, check=False)
+    assert result.returncode
+    assert "No such file or directory: '/no/gpu'; once that is mended" in result.stdout
+    assert journal_of(clone) == []
 
 
 def test_data_that_is_not_prepared_is_named(reproduced: Clone, tmp_path: Path) -> None:

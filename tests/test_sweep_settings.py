@@ -145,6 +145,7 @@ def test_a_wrong_space_is_named(
         "train.seed",
         "train.threads",
         "train.workers",
+        "train.early_stopping_patience",
         "train.epochs",
     ],
 )
@@ -156,6 +157,12 @@ def test_what_no_search_may_choose_is_refused(tmp_path: Path, params: Params, na
 def test_all_faults_are_named_at_once(tmp_path: Path, params: Params) -> None:
     path = write(tmp_path, {"trials": 0, "seed": -1, "space": {"train.seed": {"int": [0, 9]}}})
     assert len(faults_of(path, params)) == 3
+
+
+def test_params_that_stop_trainings_early_are_refused(tmp_path: Path, params: Params) -> None:
+    patient = apply(params, {"train.early_stopping_patience": 3})
+    with pytest.raises(ParamsError, match=r"early_stopping_patience: must be null .* got 3"):
+        read_settings(patient, write(tmp_path, {}))
 
 
 def test_trials_that_would_train_with_workers_are_refused(tmp_path: Path, params: Params) -> None:

@@ -104,6 +104,9 @@ def _search(
             folder / "tune",
             lambda _trial: shown.update("RUNNING"),
         )
+    except PipelineError:
+        shown.update("KILLED")
+        raise
     except (KeyboardInterrupt, SystemExit):
         done = sum(bool(trial.outcome) for trial in journal.trials.values())
         print(

@@ -25,24 +25,33 @@ FORWARDED = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")
 os.environ.update(QUIET)  # before Ray is imported
 
 import ray  # noqa: E402
+from ray.exceptions import RayError  # noqa: E402
+from ray.tune.error import TuneError  # noqa: E402
 
 from pipeline.errors import PipelineError  # noqa: E402
+from pipeline.paths import PARAMS  # noqa: E402
 
 
 @contextmanager
-def connected(cpus: int) -> Iterator[None]:
+def connected(threads: int, concurrent: int) -> Iterator[None]:
     """Connect to a cluster, which is ended, if it was started here, however the block ends.
 
     Only the package goes to other machines, and the arrays through Ray's object store.
 
     Args:
-        cpus: that a cluster of this machine has for trials; they need not exist.
+        threads: of a trial, each of which takes a core.
+        concurrent: trials at once. For them, a cluster of this machine has cores that need not
+            exist.
 
     Raises:
-        PipelineError: there is none to connect to.
+        PipelineError: there is none to connect to, its machines have too few cores, or it is lost.
     """
     address = os.environ.get("RAY_ADDRESS")
-    local = {"num_cpus": cpus, "_node_ip_address": "127.0.0.1", "include_dashboard": False}
+    local = {
+        "num_cpus": threads * concurrent,
+        "_node_ip_address": "127.0.0.1",
+        "include_dashboard": False,
+    }
     terminate = signal.getsignal(signal.SIGTERM)
     forwarded = {name: os.environ[name] for name in FORWARDED if name in os.environ}
     try:
@@ -57,12 +66,20 @@ def connected(cpus: int) -> Iterator[None]:
             },
             **({} if address else local),
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         text = " ".join(str(error).split())
         raise PipelineError(f"Ray: cannot be reached at {address or 'local'}: {text}") from error
     try:
         signal.signal(signal.SIGTERM, terminate)  # Ray puts its own in place
         logging.getLogger("ray").setLevel(logging.CRITICAL)
+        cores = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
+        if cores < threads:  # Tune would wait for ever
+            raise PipelineError(
+                f"{PARAMS}: train.threads: must be at most {cores:g}, the cores that the largest "
+                f"machine of the Ray cluster has, got {threads}"
+            )
         yield
+    except (RayError, TuneError) as error:
+        raise PipelineError(f"Ray: {' '.join(str(error).split())}") from error
     finally:
         ray.shutdown()

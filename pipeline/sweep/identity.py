@@ -1,9 +1,11 @@
 """Which search is which: the same inputs go on with the same one."""
 
 import json
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline import files, params_file, state
+from pipeline import checkpoint, files, params_file, state
 from pipeline.params import Params, flatten
 from pipeline.paths import CLASSES, PARAMS
 from pipeline.state import TRAINING_FILES
@@ -11,6 +13,7 @@ from pipeline.sweep.settings import SWEEP, Settings
 
 FOLDER = Path(".dvc/tmp/sweeps")
 INPUTS = "inputs.json"
+PACKAGES = (*checkpoint.PACKAGES, "optuna", "ray")
 
 
 def identify_inputs(settings: Settings, params: Params) -> dict[str, str]:
@@ -23,11 +26,13 @@ def identify_inputs(settings: Settings, params: Params) -> dict[str, str]:
     code = [Path(path) for path in stages["train"]["deps"] if path.endswith(".py")]
     code += sorted(Path("pipeline/sweep").glob("*.py"))
     prepared = [*TRAINING_FILES, CLASSES]
+    installed = [name for name in PACKAGES if find_spec(name)]  # what is not is said later
     return {
         str(SWEEP): state.combine(settings.model_dump(), {}),
         str(PARAMS): state.combine(flatten(params), {}),
         "the data": state.combine({}, {path: files.md5(path) for path in prepared}),
         "the code": state.combine({}, {path: files.md5(path) for path in code}),
+        "the packages": state.combine({name: version(name) for name in installed}, {}),
     }
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline import files
+
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 OVER = "over"
 
@@ -51,7 +53,8 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]
-        path.write_bytes(b"".join(whole))  # without one that a killed search has left half
+        if whole != lines:  # a killed search has left half of one
+            files.write_bytes(path, b"".join(whole))
         self.past = [json.loads(line) for line in whole]
         for event in self.past:
             self._apply(event)
@@ -89,6 +92,11 @@ class Journal:
             self.end(trial.number, STOPPED)
         if not self.is_over:
             self._add({"event": OVER})
+
+    def forget(self) -> None:
+        """Remove what has happened."""
+        self._path.unlink()
+        self.trials.clear()
 
     def _add(self, event: dict[str, Any]) -> None:
         event["seconds"] = round(self.seconds, 3)

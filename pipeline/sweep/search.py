@@ -1,6 +1,7 @@
 """Run a search on Ray Tune, and follow it."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
 from pipeline.arrays import Split
+from pipeline.errors import PipelineError
 from pipeline.params import Params
 from pipeline.sweep.journal import STOPPED, Journal, Trial
 from pipeline.sweep.searcher import JournalledSearcher, build_scheduler
 from pipeline.sweep.settings import Settings
-from pipeline.sweep.trainable import ENDED, EPOCH, FAULT, train_trial
+from pipeline.sweep.trainable import EPOCH, FAULT, train_trial
 
 RETRIES = 3  # of a trial whose worker has died
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -24,14 +26,19 @@ OnEnd = Callable[[Trial], None]
 
 
 class Follower(tune.Callback):  # type: ignore[misc]
-    """Writes down each epoch, and says what happens, one line each."""
+    """Writes down each epoch, and says what happens, one line each.
+
+    Attributes:
+        cause: why the last trial failed whose worker died each time.
+    """
 
     def __init__(self, journal: Journal, on_end: OnEnd) -> None:
         self._journal, self._on_end = journal, on_end
+        self.cause = ""
 
     def on_trial_result(self, trial: TuneTrial, result: dict[str, Any], **_context: object) -> None:
         """Write an epoch down, once."""
-        if ENDED in result or FAULT in result:
+        if FAULT in result:
             return
         number, logs = trial.config["number"], {name: result[name] for name in MEASURES}
         if self._journal.end_epoch(number, result[EPOCH], logs):
@@ -43,7 +50,10 @@ class Follower(tune.Callback):  # type: ignore[misc]
         self._end(trial)
 
     def on_trial_error(self, trial: TuneTrial, **_context: object) -> None:
-        """Say that a trial has failed."""
+        """Say that a trial has failed, and why."""
+        why = str(trial.get_error()).strip().splitlines()
+        self.cause = why[-1] if why else ""
+        print(f"trial {trial.config['number']}: {self.cause}", file=sys.stderr, flush=True)
         self._end(trial)
 
     def on_trial_recover(self, trial: TuneTrial, **_context: object) -> None:
@@ -78,16 +88,17 @@ def search(
         on_end: is given each trial when it has ended.
 
     Raises:
-        PipelineError: there is no Ray cluster.
+        PipelineError: there is no Ray cluster, or no trial came through an epoch.
     """
     epochs, threads = params.train.epochs, params.train.threads
     seconds = settings.seconds and settings.seconds - journal.seconds
     remaining = settings.trials - sum(bool(trial.outcome) for trial in journal.trials.values())
     # In memory, not mapped to the files: that is what goes to the object store.
     train, val = (Split(np.array(split.images), np.array(split.labels)) for split in splits)
+    follower = Follower(journal, on_end)
     try:
         if remaining and (seconds is None or seconds > 0):
-            with connected(threads * settings.concurrent):
+            with connected(threads, settings.concurrent):
                 trainable = tune.with_parameters(
                     train_trial, train=train, val=val, classes=classes, params=params
                 )
@@ -105,13 +116,19 @@ def search(
                         name="trials",
                         storage_path=str(folder.resolve()),
                         failure_config=tune.FailureConfig(max_failures=RETRIES),
-                        callbacks=[Follower(journal, on_end)],
+                        callbacks=[follower],
                         verbose=0,
                     ),
                 ).fit()
         for trial in list(journal.unfinished):
             journal.end(trial.number, STOPPED)
             on_end(trial)
+        if follower.cause and not any(trial.epochs for trial in journal.trials.values()):
+            journal.forget()  # a fault of the machines, and nothing that would be lost
+            raise PipelineError(
+                f"no trial came through an epoch: {follower.cause}; "
+                "once that is mended, the same command begins anew"
+            )
         journal.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

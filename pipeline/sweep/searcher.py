@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 from pipeline.sweep.journal import FAILED, FINISHED, STOPPED, Journal
 from pipeline.sweep.settings import Settings
 from pipeline.sweep.space import Range
-from pipeline.sweep.trainable import ENDED, EPOCH, FAULT
+from pipeline.sweep.trainable import EPOCH, FAULT
 
 
 class JournalledSearcher(Searcher):  # type: ignore[misc]
@@ -63,7 +63,7 @@ class JournalledSearcher(Searcher):  # type: ignore[misc]
             fault = result.get(FAULT, "its worker died each time")
             self._journal.end(number, FAILED, fault)
         else:
-            ended = ENDED in result or result.get(EPOCH) == self._epochs
+            ended = result.get(EPOCH) == self._epochs
             self._journal.end(number, FINISHED if ended else STOPPED)
         self._tell(number, self._journal.trials[number].outcome)
 

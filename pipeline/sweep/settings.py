@@ -64,15 +64,23 @@ class Settings(_Strict):
     @property
     def ranges(self) -> dict[str, Range]:
         """The space, as it is searched."""
-        return {name: read_range(given) for name, given in self.space.items()}
+        # Sorted: in another order the sampler would draw other values.
+        return {name: read_range(self.space[name]) for name in sorted(self.space)}
 
 
 def read_settings(params: Params, path: Path = SWEEP) -> Settings:
     """Read and check the whole file.
 
     Raises:
-        ParamsError: with one line for each fault; or train.workers is not 1.
+        ParamsError: with one line for each fault; or train.workers or early_stopping_patience of
+            params.yaml are not for a search.
     """
+    if params.train.early_stopping_patience is not None:
+        raise ParamsError(
+            f"{PARAMS}: train.early_stopping_patience: must be null for a search, which compares "
+            "last epochs and has a scheduler to stop trials, got "
+            f"{params.train.early_stopping_patience}"
+        )
     if params.train.workers > 1:
         raise ParamsError(
             f"{PARAMS}: train.workers: must be 1 for a search, whose trials share the machines "

@@ -21,6 +21,7 @@ REFUSED = {
     "train.seed": "a seed that happens to win is luck, and no better recipe",
     "train.threads": "it decides how fast trials are, and bits by chance: set it in params.yaml",
     "train.workers": "each trial trains alone, and the machines share the trials",
+    "train.early_stopping_patience": "the scheduler of the search stops trials",
     "train.epochs": "trials are compared epoch by epoch: set it in params.yaml",
 }
 

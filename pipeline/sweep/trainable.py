@@ -9,7 +9,7 @@ from pipeline.errors import PipelineError
 from pipeline.params import Params
 from pipeline.sweep.space import apply
 
-EPOCH, ENDED, FAULT = "epoch", "ended", "fault"
+EPOCH, FAULT = "epoch", "fault"
 
 
 def train_trial(
@@ -40,6 +40,3 @@ def train_trial(
         trainer.train_network(train, val, classes, chosen, report)
     except PipelineError as error:  # as often as it is tried: no case for another worker
         tune.report({**last, FAULT: str(error)})
-    else:
-        if last[EPOCH] < chosen.train.epochs:  # train.early_stopping_patience
-            tune.report({**last, ENDED: True})

@@ -138,7 +138,14 @@ def find(
 ) -> "list[Run]":
     """Return the runs with these tags for which the filter `also` holds, the newest first."""
     wanted = [f"tags.`{key}` = '{value}'" for key, value in tags.items()] + [also] * bool(also)
-    return list(client.search_runs([experiment], " and ".join(wanted)))
+    found: list[Run] = []
+    page = None
+    while True:
+        runs = client.search_runs([experiment], " and ".join(wanted), page_token=page)
+        found += runs
+        page = runs.token
+        if not page:
+            return found
 
 
 def host_tag() -> dict[str, str]:

@@ -5,7 +5,7 @@ These are no states of the pipeline: they carry none of the tags by which `publi
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.params import Params, flatten
@@ -32,6 +32,7 @@ class Sweep:
         sign: 1 where a higher one is better, else -1.
         params: all that trials do not set.
         journal: of its trials.
+        children: run and status of each trial, by its number, once the store has been asked.
     """
 
     sweep_id: str
@@ -39,6 +40,7 @@ class Sweep:
     sign: int
     params: Params
     journal: Journal
+    children: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def show_sweep(sweep: Sweep, status: str) -> Iterator[None]:
@@ -56,15 +58,15 @@ def show_sweep(sweep: Sweep, status: str) -> Iterator[None]:
         yield
         parent = _open_parent(client, experiment, sweep)
         yield
-        children = {
-            run.data.tags[TRIAL_TAG]: (run.info.run_id, run.info.status)
-            for run in runs.find(client, experiment, {PARENT_TAG: parent})
-        }
-        for trial in sweep.journal.trials.values():
-            run_id, has = children.get(str(trial.number), ("", ""))
-            if trial.outcome and has not in ("FINISHED", "FAILED"):
+        if not sweep.children:
+            for run in runs.find(client, experiment, {PARENT_TAG: parent}):
+                sweep.children[run.data.tags[TRIAL_TAG]] = run.info.run_id, run.info.status
+        for number, trial in sweep.journal.trials.items():
+            run_id, has = sweep.children.get(str(number), ("", ""))
+            if trial.outcome and has != _status(trial):
                 run_id = run_id or _open_child(client, experiment, sweep, parent, trial)
                 _complete(client, run_id, trial)
+                sweep.children[str(number)] = run_id, _status(trial)
                 yield
         _settle(client, parent, sweep, status)
         yield
@@ -112,8 +114,12 @@ def _complete(client: "MlflowClient", run: str, trial: Trial) -> None:
     ]
     runs.log(client, run, metrics)
     client.set_tag(run, OUTCOME_TAG, trial.outcome)
-    status = "FAILED" if trial.outcome == FAILED else "FINISHED"
-    runs.end(client, run, status, trial.fault, trial.times[-1] if trial.times else None)
+    seconds = trial.times[-1] if trial.times else None
+    runs.end(client, run, _status(trial), trial.fault, seconds)
+
+
+def _status(trial: Trial) -> str:
+    return "FAILED" if trial.outcome == FAILED else "FINISHED"
 
 
 def _settle(client: "MlflowClient", parent: str, sweep: Sweep, status: str) -> None:
