@@ -2,13 +2,17 @@
 
 What is measured is HEAD, in temporary clones, one for each count. Memory shall not grow with the
 number of images, nor the time that each of them takes. The counts take turns, and medians count.
+
+All counts train for equally many batches, fewer images for more epochs: a machine that is slower
+when it is busy for longer would else look like growth. All evaluate the same network, as one that
+errs more often has more to explain.
 """
 
 import argparse
 import gzip
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -21,15 +25,15 @@ from benchmarks.table import Target, number, table, table_of_targets
 
 FEW = 1000  # images, which take hardly any time: what is left is that of starting
 COUNTS = (60_000, 1_000_000)
-REPETITIONS = 5
+REPETITIONS = 3
 SIDE, CLASSES, CHUNK = 28, 10, 10_000
+MODEL = "models/model.keras"
 STAGES = ("prepare", "train", "evaluate")
 PARAMS = {
     "prepare.dataset": "generated",
     "prepare.val_samples": FEW,
     "model.conv_blocks": [[4]],
     "model.dense_units": [16],
-    "train.epochs": 1,
 }
 
 # TensorFlow's import takes longer than 60,000 images do, and now more, now less.
@@ -78,12 +82,12 @@ def write_dataset(folder: Path, train: int, test: int) -> None:
         (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
 
 
-def make_clone(folder: Path, count: int) -> Clone:
+def make_clone(folder: Path, count: int, epochs: int) -> Clone:
     """Return a clone with so many training and so many test images."""
     clone = Clone.make(folder / str(count) / "clone")
     write_dataset(clone.path / "data/raw/generated", count + FEW, count)
     samples = {"prepare.train_samples": count, "prepare.test_samples": count}
-    clone.edit_params(PARAMS | samples)
+    clone.edit_params(PARAMS | samples | {"train.epochs": epochs})
     return clone
 
 
@@ -94,26 +98,33 @@ def measure(clone: Clone, stage: str, count: int) -> Measured:
     return Measured(float(run.output.splitlines()[-1]), run.peak_mb)
 
 
+def take_turn(clones: Mapping[int, Clone]) -> dict[tuple[str, int], Measured]:
+    """Run each stage once with each count."""
+    measured = {}
+    for stage in STAGES:
+        for count, clone in clones.items():
+            if stage == "evaluate":
+                model = clones[max(clones)].path / MODEL
+                (clone.path / MODEL).write_bytes(model.read_bytes())
+            measured[stage, count] = measure(clone, stage, count)
+    return measured
+
+
 def compare(counts: list[int]) -> str:
     """Measure all counts in turns; return a table of them, and one of targets."""
     with tempfile.TemporaryDirectory() as folder:
-        clones = {count: make_clone(Path(folder), count) for count in (FEW, *counts)}
-        turns = [
-            {
-                (stage, count): measure(clone, stage, count)
-                for stage in STAGES
-                for count, clone in clones.items()
-            }
-            for _ in range(REPETITIONS)
-        ]
+        epochs = {FEW: 1} | {count: round(max(counts) / count) for count in counts}
+        clones = {count: make_clone(Path(folder), count, epochs[count]) for count in epochs}
+        turns = [take_turn(clones) for _ in range(REPETITIONS)]
     rows, targets = [], []
     for stage in STAGES:
         costs, peaks = [], []
         for count in counts:
             runs = [turn[stage, count] for turn in turns]
             # Of each turn: the machine may be quicker in one than in the next.
+            images = count * epochs[count] if stage == "train" else count
             per_image = [
-                1e6 * (turn[stage, count].seconds - turn[stage, FEW].seconds) / count
+                1e6 * (turn[stage, count].seconds - turn[stage, FEW].seconds) / images
                 for turn in turns
             ]
             costs.append(median(per_image))
