@@ -41,6 +41,7 @@ def _require_fit(params: ModelParams, height: int, width: int) -> None:
 
 def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
     """Train, as the only worker or the chief of many, and write the outputs."""
+    train, val, classes = data
     with Checkpoint(key) as checkpoint:
         saved = checkpoint.read()
         seconds = float(saved.pop(SECONDS)) if saved else 0.0
@@ -62,7 +63,9 @@ def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
                 print(f"Epoch {epoch}/{params.train.epochs}: {shown}", flush=True)
                 run.log_epoch(epoch, measures)
 
-            model, rows = trainer.train_network(*data, params, end_epoch, cluster, saved, save)
+            model, rows = trainer.train_network(
+                train, val, classes, params, end_epoch, cluster, saved, save
+            )
             seconds = time.perf_counter() - start
             if identify_training() != key:
                 raise PipelineError(
@@ -71,7 +74,7 @@ def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
                 )
             network.write_model(MODEL, model)
             files.write_text(HISTORY, rows.to_csv(index=False, float_format="%.6f"))
-            facts = measure_run(seconds, len(data[0].labels) * len(rows))
+            facts = measure_run(seconds, len(train.labels) * len(rows))
             run.log_facts(facts | {"network_weights": model.count_params()})
             print(f"Trained for {seconds:.1f} s, {facts['images_per_second']:,.0f} images/s")
 
@@ -81,7 +84,8 @@ def _help(data: Data, params: Params, cluster: Cluster) -> None:
     from pipeline import runtime, trainer
 
     runtime.configure(params.train.threads)
-    trainer.train_network(*data, params, lambda *_: None, cluster)
+    train, val, classes = data
+    trainer.train_network(train, val, classes, params, lambda *_: None, cluster)
 
 
 def main() -> None:
