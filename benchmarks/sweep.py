@@ -1,4 +1,4 @@
-"""Compare the search with a random one: python -m benchmarks.sweep [--seconds 240] [--seeds 3].
+"""Compare the search with a random one: python -m benchmarks.sweep [--seconds 240] [--seeds 0 1 2].
 
 Both have the same space, that of sweep.yaml, and the same time. One is the search as it is: TPE,
 and ASHA stops early what is worse. The other draws at random and trains all trials to their end.
@@ -71,17 +71,16 @@ def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=240, help="for each (default: 240)")
-    parser.add_argument("--seeds", type=int, default=3, help="repetitions (default: 3)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[*range(5)], help="(default: 0-4)")
     parser.add_argument("--train-samples", type=int, default=2000, help="(default: 2000)")
     args = parser.parse_args()
     keep_to_cores()
     with tempfile.TemporaryDirectory() as folder:
         lines = [
-            compare(Path(folder), seed, args.seconds, args.train_samples)
-            for seed in range(args.seeds)
+            compare(Path(folder), seed, args.seconds, args.train_samples) for seed in args.seeds
         ]
     means = [mean(column) for column in zip(*lines, strict=True)]
-    names = [*map(str, range(args.seeds)), "mean"]
+    names = [*map(str, args.seeds), "mean"]
     rows = [
         [name, *(f"{value:.4f}" for value in line[:2]), *(f"{value:.3g}" for value in line[2:])]
         for name, line in zip(names, [*lines, means], strict=True)

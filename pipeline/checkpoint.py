@@ -21,9 +21,10 @@ Arrays = dict[str, npt.NDArray[Any]]
 # temporary copies that `dvc exp run --temp` makes, this is the folder of the repository itself.
 FOLDER = Path(os.environ.get("DVC_ROOT", "")) / ".dvc/tmp/checkpoints"
 PACKAGES = ("keras", "numpy", "tensorflow")
-SETTINGS = ("CUDA_", "ONEDNN_", "TF_", "XLA_")  # variables that may change bits
+SETTINGS = ("CUDA_", "ONEDNN_", "TF_", "XLA_")
 HARMLESS = {"TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL"}
 DIGEST_SIZE = 32  # bytes of SHA-256, which stand before the arrays
+PATIENCE = 2.0  # seconds: one that cleans up holds the lock of another for a moment
 
 
 def identify_training() -> str:
@@ -38,20 +39,25 @@ def identify_training() -> str:
         "params": {section: given.get(section) for section in declared["params"]},
         "files": {dep: files.md5(Path(dep)) for dep in declared["deps"] if ".npy" not in dep},
         "packages": {name: version(name) for name in PACKAGES},
-        "settings": {
-            name: value
-            for name, value in sorted(os.environ.items())
-            if name.startswith(SETTINGS) and name not in HARMLESS
-        },
+        "settings": read_settings(),
     }
     return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
+
+
+def read_settings() -> dict[str, str]:
+    """Return the environment variables that may change the bits of a training."""
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith(SETTINGS) and name not in HARMLESS
+    }
 
 
 class Checkpoint:
     """The file for trainings of one key, and the right to it while the block lasts.
 
     Files of other keys, which no training is at work with, are removed. Where another training of
-    the same key is at work, nothing is read or written.
+    the same key is at work, one line says so, and nothing is read or written.
 
     Raises:
         PipelineError: the folder cannot be used, for example because it is another user's.
@@ -64,7 +70,8 @@ class Checkpoint:
     def __enter__(self) -> Self:
         try:
             FOLDER.mkdir(parents=True, exist_ok=True)
-            _acquire(self._lock)
+            if not _acquire(self._lock, PATIENCE):
+                print(f"{self._path}: another training keeps it; this one has no checkpoint")
             for lock_path in FOLDER.glob("*.lock"):
                 lock = FileLock(lock_path)
                 if lock_path != Path(self._lock.lock_file) and _acquire(lock):
@@ -110,9 +117,9 @@ class Checkpoint:
             files.write_bytes(self._path, hashlib.sha256(packed).digest() + packed)
 
 
-def _acquire(lock: FileLock) -> bool:
+def _acquire(lock: FileLock, seconds: float = 0) -> bool:
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=seconds)
     except Timeout:
         return False
     return True

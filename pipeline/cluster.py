@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from pipeline.errors import PipelineError
@@ -14,6 +14,7 @@ from pipeline.errors import PipelineError
 VARIABLE = "TF_CONFIG"
 COMMAND = [sys.executable, "-m", "pipeline.train"]
 ENDING_SECONDS = 20.0
+Worker = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Cluster:
 
     addresses: tuple[str, ...] = ("",)
     index: int = 0
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there are no other workers."""
+        return len(self.addresses) == 1
 
     @property
     def is_chief(self) -> bool:
@@ -81,28 +87,29 @@ def read_cluster(workers: int) -> Cluster | None:
 
 
 @contextmanager
-def start_workers(workers: int) -> Iterator[Cluster]:
-    """Start the other workers of a cluster on this machine, and see to it that they end."""
+def start_workers(workers: int) -> Iterator[tuple[Cluster, dict[int, Worker]]]:
+    """Start the other workers of a cluster on this machine, and see to it that they end.
+
+    Returns:
+        The cluster, and the processes of the other workers by their indices.
+    """
     with ExitStack() as free:
         ports = [
             free.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
             for _ in range(workers)
         ]
     cluster = Cluster(tuple(f"127.0.0.1:{port}" for port in ports))
-    others = [
-        subprocess.Popen(  # noqa: S603
-            COMMAND, env=os.environ | {VARIABLE: cluster.tf_config(index)}
-        )
-        for index in range(1, workers)
-    ]
+    others: dict[int, Worker] = {}
     try:
-        yield cluster
-        for other in others:
-            other.wait(ENDING_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass  # what it had to do is done
+        for index in range(1, workers):
+            env = os.environ | {VARIABLE: cluster.tf_config(index)}
+            others[index] = subprocess.Popen(COMMAND, env=env)  # noqa: S603
+        yield cluster, others
+        for other in others.values():
+            with suppress(subprocess.TimeoutExpired):  # what it had to do is done
+                other.wait(ENDING_SECONDS)
     finally:
-        for other in others:
+        for other in others.values():
             other.kill()
             other.wait()
 

@@ -102,7 +102,7 @@ class Learner:
         hidden = True if self._worker else None  # None: unless on a terminal
         for start in tqdm(starts, name, unit="batch", leave=False, disable=hidden):
             chosen = order[start : start + batch_size]
-            batch = replicas.deal(self._strategy, split, chosen)
+            batch = replicas.shard(self._strategy, split, chosen)
             totals += step(*batch, tf.constant(len(chosen), "float32"))
         loss, accuracy = totals.numpy() / len(order)
         return float(loss), float(accuracy)
@@ -118,10 +118,10 @@ class Learner:
             with tf.GradientTape() as tape:
                 probabilities = self.network(images, training=True)
                 losses = self._loss(labels, probabilities)
-                share = tf.reduce_sum(losses * weights) / count
+                loss = tf.reduce_sum(losses * weights) / count  # this replica's part of it
             variables = self.network.trainable_variables
             # Keras sums the gradients over all replicas.
-            self._optimizer.apply(tape.gradient(share, variables), variables)
+            self._optimizer.apply(tape.gradient(loss, variables), variables)
             return _sums(losses, labels, probabilities, weights)
 
         return self._first(self._strategy.run(train_replica, args=(images, labels, weights)))
@@ -155,4 +155,4 @@ def _sums(
     """Return the sum of the losses and the number of correct predictions, over all replicas."""
     correct = tf.argmax(probabilities, axis=-1) == tf.cast(labels, "int64")
     columns = tf.stack([tf.cast(values, "float64") for values in (losses, correct, weights)])
-    return replicas.sum_over_replicas(tf.linalg.matvec(columns[:2], columns[2]))
+    return replicas.all_reduce_sum(tf.linalg.matvec(columns[:2], columns[2]))

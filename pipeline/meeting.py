@@ -8,16 +8,26 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from pipeline.cluster import ALONE, VARIABLE, Cluster, read_cluster, split_address, start_workers
+from pipeline.cluster import (
+    ALONE,
+    VARIABLE,
+    Cluster,
+    Worker,
+    read_cluster,
+    split_address,
+    start_workers,
+)
 from pipeline.errors import PipelineError
 
 MEETING_SECONDS = 40.0  # in which all must come: somebody may have to start them by hand
 TALK_SECONDS = 5.0  # for one message
 RETRY_SECONDS = 0.2
+LOOPBACK = ("127.0.0.1", "localhost")
+LONGEST_MESSAGE = 2**16  # characters: it may name many workers
 
 
 @contextmanager
@@ -35,65 +45,95 @@ def gather(workers: int, key: str) -> Iterator[Cluster]:
         PipelineError: TF_CONFIG cannot be used, or a worker does not come or disagrees; the
             message names it.
     """
-    cluster = read_cluster(workers)
+    cluster, started = read_cluster(workers), dict[int, Worker]()
     with ExitStack() as ending:
         if cluster is None and workers > 1:
-            cluster = ending.enter_context(start_workers(workers))
+            cluster, started = ending.enter_context(start_workers(workers))
         if cluster is None:
             yield ALONE
             return
         os.environ[VARIABLE] = cluster.tf_config(cluster.index)
         ending.callback(os.environ.pop, VARIABLE)
-        meet(cluster, key)
+        meet(cluster, key, started=started)
         yield cluster
 
 
-def meet(cluster: Cluster, key: str, seconds: float = MEETING_SECONDS) -> None:
+def meet(
+    cluster: Cluster,
+    key: str,
+    seconds: float = MEETING_SECONDS,
+    started: Mapping[int, Worker] | None = None,
+) -> None:
     """Wait until all workers have come to the chief.
 
+    Args:
+        cluster: the workers.
+        key: in which all must agree.
+        seconds: in which all must come.
+        started: those that this process has started, for which it waits as long as they live: how
+            long they take to check the data depends on its size.
+
     Raises:
-        PipelineError: one has not come in time, or has another key; the message names it.
+        PipelineError: one has not come, or has another key; the message names it.
     """
     if not cluster.is_chief:
         answer = _report(cluster, key, seconds)
     else:
         with ExitStack() as ending:
-            answer = _receive(cluster, key, seconds, ending)
+            answer = _receive(cluster, key, seconds, started or {}, ending)
     if answer:
         raise PipelineError(answer)
 
 
-def _receive(cluster: Cluster, key: str, seconds: float, ending: ExitStack) -> str:
+def _receive(
+    cluster: Cluster, key: str, seconds: float, started: Mapping[int, Worker], ending: ExitStack
+) -> str:
     """Hear all workers; return, and tell them, why they cannot train together, if so."""
-    give_up = time.monotonic() + seconds
+    host, port = split_address(cluster.addresses[0])
     try:
-        server = ending.enter_context(socket.create_server(split_address(cluster.addresses[0])))
+        # Like TensorFlow: what others call this machine may be another of its addresses.
+        place = host if host in LOOPBACK else ""
+        server = ending.enter_context(socket.create_server((place, port)))
     except OSError as error:
         return f"{cluster.name(0)}: this address cannot be used here: {error.strerror}"
+    server.settimeout(RETRY_SECONDS)
+    give_up = time.monotonic() + seconds
     present: dict[int, socket.socket] = {}
     answer = ""
-    while len(present) < len(cluster.addresses) - 1 and not answer:
-        server.settimeout(max(0.001, give_up - time.monotonic()))
+    while absent := [i for i in range(1, len(cluster.addresses)) if i not in present]:
+        answer = _find_ended(cluster, absent, started)
+        late = [cluster.name(index) for index in absent if index not in started]
+        if not answer and late and time.monotonic() > give_up:
+            answer = f"{', '.join(late)}: did not come within {seconds:.0f} s; start it, too"
+        if answer:
+            break
         try:
             connection = ending.enter_context(server.accept()[0])
         except TimeoutError:
-            others = range(1, len(cluster.addresses))
-            names = ", ".join(cluster.name(index) for index in others if index not in present)
-            answer = f"{names}: did not come within {seconds:.0f} s; start it, too"
-            break
+            continue
         message = _hear(connection)
         if message.get("worker") not in range(1, len(cluster.addresses)):
             continue  # a stranger
-        present[message["worker"]] = connection
+        present[message["worker"]] = connection  # in place of an earlier one, if it comes again
         if message.get("key") != key:
             answer = (
                 f"{cluster.name(message['worker'])}: has other params, data, code, packages or "
                 "settings of TensorFlow than the chief; make them agree"
             )
+            break
     for connection in present.values():
         with suppress(OSError):  # it has left; TensorFlow will miss it
             _say(connection, answer=answer)
     return answer
+
+
+def _find_ended(cluster: Cluster, absent: list[int], started: Mapping[int, Worker]) -> str:
+    """Return which worker that was started here has ended instead of coming, if one has."""
+    for index in absent:
+        code = started[index].poll() if index in started else None
+        if code is not None:
+            return f"{cluster.name(index)}: has ended with code {code} instead of training"
+    return ""
 
 
 def _report(cluster: Cluster, key: str, seconds: float) -> str:
@@ -120,7 +160,7 @@ def _hear(connection: socket.socket, seconds: float = TALK_SECONDS) -> dict[str,
     """Return a message; an empty one if none comes that can be understood."""
     connection.settimeout(max(0.001, seconds))
     with suppress(OSError, ValueError), connection.makefile() as lines:
-        message = json.loads(lines.readline(1000))
+        message = json.loads(lines.readline(LONGEST_MESSAGE))
         if isinstance(message, dict):
             return message
     return {}

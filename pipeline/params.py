@@ -1,5 +1,6 @@
 """The schema of `params.yaml`, which alone says what a run used: code holds no defaults."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,11 +16,13 @@ Side = Annotated[int, Field(ge=1, le=4096)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A schema that takes what it is given as it is, and nothing else."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class PrepareParams(_Strict):
+class PrepareParams(Strict):
     """Which images are used, always the first ones of a split.
 
     Attributes:
@@ -37,7 +40,7 @@ class PrepareParams(_Strict):
     test_samples: Count
 
 
-class ModelParams(_Strict):
+class ModelParams(Strict):
     """The network's architecture.
 
     Attributes:
@@ -54,7 +57,7 @@ class ModelParams(_Strict):
     batch_norm: bool
 
 
-class AugmentationParams(_Strict):
+class AugmentationParams(Strict):
     """How far training images are moved at random, up to these bounds either way; 0: not at all.
 
     Attributes:
@@ -68,7 +71,7 @@ class AugmentationParams(_Strict):
     zoom: Fraction
 
 
-class TrainParams(_Strict):
+class TrainParams(Strict):
     """How the network is trained.
 
     Attributes:
@@ -90,7 +93,7 @@ class TrainParams(_Strict):
     workers: int = Field(ge=1, le=1024)
 
 
-class EvaluateParams(_Strict):
+class EvaluateParams(Strict):
     """How results are judged and shown.
 
     Attributes:
@@ -110,7 +113,7 @@ class EvaluateParams(_Strict):
         return images
 
 
-class Params(_Strict):
+class Params(Strict):
     """All of `params.yaml`."""
 
     prepare: PrepareParams
@@ -157,6 +160,15 @@ def load_params(path: Path = PARAMS) -> Params:
     except ValidationError as error:
         faults = (params_faults.describe(fault, Params) for fault in error.errors())
         raise ParamsError("\n".join(f"{path}: {fault}" for fault in faults)) from None
+
+
+def unflatten(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the sections of params that are given by their dotted names."""
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in flat.items():
+        section, _, key = name.partition(".")
+        sections.setdefault(section, {})[key] = value
+    return sections
 
 
 def flatten(params: Params) -> dict[str, Any]:

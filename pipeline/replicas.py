@@ -40,7 +40,7 @@ def make_strategy(cluster: Cluster) -> tf.distribute.Strategy:
     Raises:
         PipelineError: the address of this worker is taken.
     """
-    if len(cluster.addresses) > 1:
+    if not cluster.is_alone:
         try:
             return tf.distribute.MultiWorkerMirroredStrategy()
         except tf.errors.UnknownError as error:
@@ -58,10 +58,10 @@ def accelerators() -> list[str]:
     return [device.name for device in tf.config.list_logical_devices("GPU")]
 
 
-def deal(
+def shard(
     strategy: tf.distribute.Strategy, split: Split, chosen: npt.NDArray[np.int64]
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Return the images, labels and weights of a batch, dealt to the replicas in even parts.
+    """Return the images, labels and weights of a batch, in even parts for the replicas.
 
     Args:
         strategy: that has the replicas; those of other workers get their parts there.
@@ -87,31 +87,36 @@ def deal(
     )
 
 
-def share(strategy: tf.distribute.Strategy, arrays: Arrays, *, is_chief: bool) -> Arrays:
-    """Return the chief's arrays in every worker, all of which have some of the same shapes.
+def broadcast(strategy: tf.distribute.Strategy, arrays: Arrays, *, is_chief: bool) -> Arrays:
+    """Return the chief's arrays in every worker.
 
     They are summed as whole numbers, to which the others add zeros: so no bit changes.
+
+    Args:
+        strategy: of all workers.
+        arrays: in every worker of the same names, order, shapes and types, of 4 or 8 bytes.
+        is_chief: whether it is theirs that count.
     """
     flat = [np.atleast_1d(array).reshape(-1).view(np.int32) for array in arrays.values()]
     packed = np.concatenate(flat) if is_chief else np.zeros(sum(map(len, flat)), np.int32)
 
     @tf.function  # type: ignore[untyped-decorator]
     def total(values: tf.Tensor) -> tf.Tensor:
-        return strategy.run(sum_over_replicas, args=(values,))
+        return strategy.run(all_reduce_sum, args=(values,))
 
     # The first replica is the chief's; it may have others, on its other GPUs.
     values = strategy.experimental_distribute_values_from_function(
         lambda context: tf.constant(packed * (context.replica_id_in_sync_group == 0))
     )
     summed = strategy.experimental_local_results(total(values))[0].numpy()
-    shared = np.split(summed, np.cumsum([len(part) for part in flat])[:-1])
+    parts = np.split(summed, np.cumsum([len(part) for part in flat])[:-1])
     return {
         name: part.view(array.dtype).reshape(array.shape)
-        for (name, array), part in zip(arrays.items(), shared, strict=True)
+        for (name, array), part in zip(arrays.items(), parts, strict=True)
     }
 
 
-def sum_over_replicas(values: tf.Tensor) -> tf.Tensor:
+def all_reduce_sum(values: tf.Tensor) -> tf.Tensor:
     """Return the sum of what all replicas, in whose context this is called, have here."""
     here = tf.identity(values)  # on the device of the replica, which TensorFlow goes by
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
@@ -127,15 +132,17 @@ def naming_lost(cluster: Cluster) -> Iterator[None]:
     try:
         yield
     except LOST as error:
-        if len(cluster.addresses) == 1:
-            raise
         text = str(error)
-        tasks = {int(task) for task in re.findall(r"task:(\d+)", text)} - {cluster.index}
-        if not tasks and "CoordinationService" in text:
-            tasks = {0}  # the chief runs it
-        names = ", ".join(cluster.name(task) for task in sorted(tasks)) or "a worker"
+        # The first one: who has passed the news on follows, and this one may have, too.
+        lost = [int(task) for task in re.findall(r"task:(\d+)", text)]
+        lost = [task for task in lost if task != cluster.index][:1]
+        if not lost and "CoordinationService" in text:
+            lost = [0]  # the chief runs it
+        if cluster.is_alone or (isinstance(error, tf.errors.InternalError) and not lost):
+            raise  # it may as well be a fault of this machine
+        name = cluster.name(lost[0]) if lost else "a worker"
         raise PipelineError(
-            f"{names}: died or cannot be reached; nothing was written, and the same command goes "
+            f"{name}: died or cannot be reached; nothing was written, and the same command goes "
             "on after the last whole epoch"
         ) from error
 
@@ -147,11 +154,14 @@ def starting(cluster: Cluster) -> Iterator[None]:
     TensorFlow would wait for ever for a worker that was lost before it had come to that, in a
     call that lets no other thread of Python run: hence a process that watches.
     """
-    if len(cluster.addresses) == 1:
+    if cluster.is_alone:
         yield
         return
     others = [cluster.name(i) for i in range(len(cluster.addresses)) if i != cluster.index]
     fault = f"{' or '.join(others)}: was lost while TensorFlow started"
     command = [sys.executable, "-c", WATCH, str(START_SECONDS), fault]
-    with subprocess.Popen(command, stdin=subprocess.PIPE):  # noqa: S603
+    # In a session of its own, where Ctrl-C does not reach it.
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, start_new_session=True
+    ):
         yield

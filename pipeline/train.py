@@ -48,7 +48,7 @@ def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
         done = history.measured(saved["history"]) if saved else []
         if done:
             print(f"Going on after epoch {len(done)}, where training was cut off", flush=True)
-        with TrainingRun(params, done) as run:
+        with TrainingRun(params, key, done) as run:
             # Takes seconds, in which the process that the run has started imports MLflow.
             from pipeline import network, runtime, trainer
 
@@ -70,7 +70,8 @@ def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
             if identify_training() != key:
                 raise PipelineError(
                     "params.yaml, data or code were changed while the network was trained, and DVC "
-                    "would note the new ones for it; `dvc repro` trains with them"
+                    "would note the new ones for it. Put them back, and `dvc repro` takes what "
+                    "was trained; else it trains with the new ones"
                 )
             network.write_model(MODEL, model)
             files.write_text(HISTORY, rows.to_csv(index=False, float_format="%.6f"))

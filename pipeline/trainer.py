@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 
 from pipeline import history, network, replicas
@@ -56,8 +55,8 @@ def train_network(
             strategy = replicas.make_strategy(cluster)
             learner = _build_learner(strategy, train, classes, params)
             state = saved or _begin(learner, params)
-            if len(cluster.addresses) > 1:
-                state = replicas.share(strategy, state, is_chief=cluster.is_chief)
+            if not cluster.is_alone:
+                state = replicas.broadcast(strategy, state, is_chief=cluster.is_chief)
         learner.restore(state)
         while not history.is_over(state["history"], patience):
             epoch = len(history.measured(state["history"])) + 1
@@ -67,7 +66,7 @@ def train_network(
             state["history"][epoch - 1] = values
             state |= learner.state()
             if patience is not None and history.best_epoch(state["history"]) == epoch:
-                state |= _best(learner)
+                state |= _best(state)
             if save:
                 save(state)
             on_epoch_end(epoch, measures)
@@ -102,13 +101,13 @@ def _build_learner(
 
 def _begin(learner: Learner, params: Params) -> Arrays:
     state = learner.state() | {"history": history.begin(params.train.epochs)}
-    return state if params.train.early_stopping_patience is None else state | _best(learner)
+    return state if params.train.early_stopping_patience is None else state | _best(state)
 
 
-def _best(learner: Learner) -> Arrays:
+def _best(state: Arrays) -> Arrays:
     """Return the weights that are restored in the end, if none that follow are better."""
-    weights = learner.network.get_weights()
-    return {f"best/{place}": np.array(values) for place, values in enumerate(weights)}
+    names = [name for name in state if name.startswith("weights/")]
+    return {name.replace("weights", "best"): state[name] for name in names}
 
 
 def _require_finite(measures: dict[str, float], epoch: int) -> None:

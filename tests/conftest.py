@@ -174,9 +174,12 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 @pytest.fixture
-def clone(reproduced: Clone, tmp_path: Path) -> Clone:
+def clone(request: pytest.FixtureRequest, reproduced: Clone, tmp_path: Path) -> Clone:
     """A copy of the reproduced clone that the test may change."""
-    return reproduced.copy_to(tmp_path / "repository")
+    clone = reproduced.copy_to(tmp_path / "repository")
+    if request.node.get_closest_marker("untracked"):
+        clone.env["PIPELINE_MLFLOW"] = "off"
+    return clone
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """Checkpoints of a training: whole or not at all, and for that training only."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from pipeline import checkpoint
 from pipeline.checkpoint import Checkpoint, identify_training
@@ -22,6 +24,7 @@ STATE = {
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(checkpoint, "FOLDER", tmp_path / "checkpoints")
+    monkeypatch.setattr(checkpoint, "PATIENCE", 0.0)
     return tmp_path / "checkpoints"
 
 
@@ -61,7 +64,7 @@ def test_another_training_does_not_find_it_and_removes_it(folder: Path) -> None:
     assert [path.name for path in folder.glob(".*a*")] == []
 
 
-def test_a_training_at_work_keeps_its_own() -> None:
+def test_a_training_at_work_keeps_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     with Checkpoint("a") as at_work:
         at_work.write(STATE)
         with Checkpoint("a") as second:
@@ -72,6 +75,20 @@ def test_a_training_at_work_keeps_its_own() -> None:
         state = at_work.read()
     assert state is not None
     assert list(state) == list(STATE)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("a.checkpoint: another training keeps it; this one has no checkpoint")
+
+
+def test_a_lock_that_is_held_for_a_moment_is_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a training that cleans up."""
+    cut_off("a")
+    monkeypatch.setattr(checkpoint, "PATIENCE", 60.0)
+    lock = FileLock(folder / "a.lock", thread_local=False)
+    lock.acquire()
+    threading.Timer(0.3, lock.release).start()
+    assert read("a") is not None
 
 
 def test_a_damaged_one_is_not_used(folder: Path) -> None:

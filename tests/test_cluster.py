@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import threading
 from contextlib import ExitStack
 
@@ -121,6 +122,40 @@ def test_all_are_told_who_did_not_come(addresses: tuple[str, ...]) -> None:
     told = meet_all(addresses, {0: "a", 1: "a"}, 1)
     expected = f"worker 2 ({addresses[2]}): did not come within 1 s; start it, too"
     assert told == {0: expected, 1: expected}
+
+
+def test_a_worker_that_was_started_here_may_take_longer_but_not_end(
+    addresses: tuple[str, ...],
+) -> None:
+    told: dict[int, str] = {}
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as alive:
+        late = threading.Timer(1, lambda: told.update(meet_all(addresses[:2], {1: "a"}, 60)))
+        late.start()
+        meet(Cluster(addresses[:2]), "a", 0.1, {1: alive})
+        late.join()
+    assert told == {1: ""}
+    with subprocess.Popen(["false"]) as ended, pytest.raises(PipelineError) as caught:
+        meet(Cluster(addresses[:2]), "a", 60, {1: ended})
+    assert str(caught.value).startswith(f"worker 1 ({addresses[1]}): has ended with code 1 ")
+
+
+def test_a_chief_that_others_call_by_another_address_is_found(addresses: tuple[str, ...]) -> None:
+    """As on Debian, where a machine calls itself 127.0.1.1."""
+    port = addresses[0].partition(":")[2]
+    own, others = f"127.0.0.2:{port}", f"127.0.0.3:{port}"
+    worker = threading.Thread(target=meet, args=(Cluster((others, addresses[1]), 1), "a", 60))
+    worker.start()
+    meet(Cluster((own, addresses[1])), "a", 60)
+    worker.join()
+
+
+def test_all_are_told_of_however_many() -> None:
+    with ExitStack() as free:
+        servers = [free.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(100)]
+        many = tuple(f"127.0.0.1:{server.getsockname()[1]}" for server in servers)
+    told = meet_all(many, {0: "a", 1: "a"}, 1)
+    assert told[1] == told[0]
+    assert many[99] in told[1]
 
 
 def test_a_chief_that_does_not_come_is_named(addresses: tuple[str, ...]) -> None:

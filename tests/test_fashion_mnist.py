@@ -26,6 +26,7 @@ def fashion(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
     def build(path: Path) -> None:
         clone = make_clone(path)
+        clone.env["PIPELINE_MLFLOW"] = "off"
         clone.run("python", "-m", "pipeline.fetch", "fashion-mnist")
         clone.edit_params({"prepare.dataset": "fashion-mnist"})
         clone.run("dvc", "repro")
@@ -83,6 +84,7 @@ def test_state_is_not_stale_where_the_data_is_not_fetched(fashion: Clone, tmp_pa
 
 def test_seeds_train_on_data_that_is_not_in_git(fashion: Clone, tmp_path: Path) -> None:
     clone = fashion.copy_to(tmp_path / "repository")
+    clone.env["PIPELINE_MLFLOW"] = "off"
 
     output = clone.run("python", "-m", "pipeline.seeds", "--seeds", "2").stdout
 

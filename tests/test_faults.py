@@ -21,6 +21,7 @@ from pipeline.errors import DataError
 from pipeline.runtime import keras
 from tests.conftest import SMALL, Clone
 
+pytestmark = pytest.mark.untracked
 HOLD = Path(__file__).parent / "hold"
 TIMEOUT = 120  # seconds: generous, for machines under load
 # For each stage, the output that it is held at: some are in place then, and some are not.

@@ -12,6 +12,7 @@ from tests.workflows import check_out
 
 Commands = list[list[str]]
 MARKER = b"<<<<<<<"
+pytestmark = pytest.mark.untracked
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,7 @@ def change(clone: Clone, seed_spread: float, params: dict[str, object]) -> None:
 def part(origin: Clone, path: Path, theirs: dict[str, object], ours: dict[str, object]) -> Clone:
     """Return a clone on a branch with a change, while the origin's main has another."""
     mine = check_out(origin, "main", path)
+    mine.env["PIPELINE_MLFLOW"] = "off"
     mine.run("git", "switch", "--quiet", "--create", "change")
     change(mine, 0.1, ours)
     change(origin, 0.2, theirs)

@@ -256,7 +256,7 @@ def test_recorder_that_never_reads_does_not_stop_training(
     recorders: list[psutil.Process] = []
 
     def train() -> None:
-        with TrainingRun(load_params()) as run:
+        with TrainingRun(load_params(), "key") as run:
             recorders.extend(set(psutil.Process().children()).difference(others))
             for epoch in range(5000):  # far more than a pipe holds
                 run.log_epoch(epoch, dict.fromkeys(CURVES, 0.5))
@@ -287,7 +287,7 @@ def test_recorder_that_ends_early_does_not_stop_training(
     others = psutil.Process().children()
     spent: list[bool] = []
     monkeypatch.setattr(deadline, "spend", lambda _seconds, failed: spent.append(failed))
-    with TrainingRun(load_params()) as run:
+    with TrainingRun(load_params(), "key") as run:
         (recorder,) = set(psutil.Process().children()).difference(others)
         give_up = time.monotonic() + 60
         while recorder.status() != psutil.STATUS_ZOMBIE:  # has ended, which is not yet noticed
@@ -306,7 +306,7 @@ def test_slow_store_gets_the_whole_run(tracked: Clone, monkeypatch: pytest.Monke
     monkeypatch.setattr(deadline, "SECONDS", 120.0)
     record_with(monkeypatch, SLOW_RECORDER)
     epochs = 400
-    with TrainingRun(load_params()) as run:
+    with TrainingRun(load_params(), "key") as run:
         give_up = time.monotonic() + 60
         while not Path("asked").exists():
             assert time.monotonic() < give_up

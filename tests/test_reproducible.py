@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.conftest import Clone
 
@@ -31,6 +32,7 @@ def test_another_place_and_environment_give_the_same_bytes(
     assert elsewhere.read() == reproduced.read()
 
 
+@pytest.mark.untracked
 def test_seed_and_thread_count_each_give_another_model(clone: Clone) -> None:
     models = {"seed 0": (clone.path / "models/model.keras").read_bytes()}
     for name, changes in {
@@ -43,6 +45,7 @@ def test_seed_and_thread_count_each_give_another_model(clone: Clone) -> None:
     assert len(set(models.values())) == 3
 
 
+@pytest.mark.untracked
 def test_reverted_param_restores_outputs_without_running_anything(clone: Clone) -> None:
     before = clone.read()
     clone.edit_params({"train.epochs": 1})
@@ -55,6 +58,7 @@ def test_reverted_param_restores_outputs_without_running_anything(clone: Clone) 
     assert clone.read() == before
 
 
+@pytest.mark.untracked
 def test_more_test_images_do_not_retrain(clone: Clone) -> None:
     clone.edit_params({"prepare.test_samples": 310})
     output = clone.run("dvc", "repro").stdout
@@ -64,6 +68,7 @@ def test_more_test_images_do_not_retrain(clone: Clone) -> None:
     assert evaluation["samples"] == 310
 
 
+@pytest.mark.untracked
 def test_other_images_are_followed_without_training(clone: Clone) -> None:
     clone.edit_params({"evaluate.images": [299, 7]})
     output = clone.run("dvc", "repro").stdout

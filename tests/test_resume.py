@@ -134,7 +134,7 @@ def test_killed_ten_times_at_random_it_ends_with_the_bytes_of_one_that_was_not(
         assert logged(clone, run, str(name)) == {step: [value] for step, value in column.items()}
 
 
-@pytest.mark.parametrize("change", ["params", "code"])
+@pytest.mark.parametrize("change", ["params", "data", "code"])
 def test_what_another_training_left_is_not_used(
     clone: Clone, start: Callable[[], Training], change: str
 ) -> None:
@@ -147,6 +147,8 @@ def test_what_another_training_left_is_not_used(
 
     if change == "params":
         clone.edit_params({"train.epochs": 3})
+    elif change == "data":
+        clone.edit_params({"prepare.train_samples": 199})
     else:
         with (clone.path / "pipeline/learner.py").open("a") as module:
             module.write("# Another one.\n")

@@ -23,7 +23,7 @@ BRANCHES: dict[str, dict[str, object]] = {
 
 @pytest.fixture(scope="session")
 def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A base with five seeds, three branches and a stale one; all workers share it: read only."""
+    """A base with three seeds, three branches and a stale one; all workers share it: read only."""
     return make_once(tmp_path_factory, "reviewed", build)
 
 
@@ -33,7 +33,7 @@ def build(path: Path) -> None:
     clone.edit_params(BASE)
     clone.run("dvc", "repro")
     clone.commit("Base")
-    clone.run("python", "-m", "pipeline.seeds", "--seeds", "5")
+    clone.run("python", "-m", "pipeline.seeds", "--seeds", "3")
     clone.commit("Measure the spread over seeds")
     for branch, params in BRANCHES.items():
         clone.run("git", "switch", "--quiet", "--create", branch, "main")

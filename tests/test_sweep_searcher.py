@@ -1,12 +1,14 @@
-"""What the sampler is told again after an interruption."""
+"""What sampler and scheduler are told again after an interruption."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ray.tune.schedulers import TrialScheduler
 
 from pipeline.params import load_params
 from pipeline.sweep.journal import Journal
-from pipeline.sweep.searcher import JournalledSearcher
+from pipeline.sweep.searcher import JournalledSearcher, build_scheduler
 from pipeline.sweep.settings import Settings, read_settings
 from pipeline.sweep.trainable import EPOCH
 from tests.conftest import ROOT
@@ -46,3 +48,42 @@ def test_it_learns_from_the_trials_so_far(settings: Settings, tmp_path: Path) ->
     low, high = (search(settings, tmp_path / str(best), TRIALS, best) for best in (0.1, 0.4))
     assert low[:10] == high[:10]
     assert low[10:] != high[10:]
+
+
+def decisions(scheduler: TrialScheduler, metric: str, first: dict[int, float]) -> dict[int, str]:
+    """Return what a scheduler decides about trials, by what each has reached in its first epoch."""
+    decided = {}
+    for number, value in first.items():
+        trial = SimpleNamespace(config={"number": number})
+        scheduler.on_trial_add(None, trial)
+        decided[number] = scheduler.on_trial_result(None, trial, {EPOCH: 1, metric: value})
+    return decided
+
+
+# Successive halving lets the best third of all that came so far go on (Li et al., "A system for
+# massively parallel hyperparameter tuning", MLSys 2020, algorithm 2).
+@pytest.mark.parametrize(
+    ("metric", "first"),
+    [
+        ("val_accuracy", {1: 0.5, 2: 0.4, 3: 0.6, 4: 0.45, 5: 0.7}),
+        ("val_loss", {1: 0.5, 2: 0.6, 3: 0.4, 4: 0.55, 5: 0.3}),
+    ],
+)
+def test_what_is_worse_is_stopped_also_after_an_interruption(
+    tmp_path: Path, metric: str, first: dict[int, float]
+) -> None:
+    changes = {"metric": metric, "scheduler": {"grace_epochs": 1, "reduction_factor": 3}}
+    settings = read_settings(load_params(ROOT / "params.yaml"), write(tmp_path, changes))
+    expected = {1: "CONTINUE", 2: "STOP", 3: "CONTINUE", 4: "STOP", 5: "CONTINUE"}
+    journal = Journal(tmp_path / "journal")
+    scheduler = build_scheduler(settings, journal, epochs=9)
+    assert decisions(scheduler, metric, first) == expected
+
+    for number in (1, 2, 3):
+        journal.start(number, {})
+        logs = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), 0.0)
+        journal.end_epoch(number, 1, logs | {metric: first[number]})
+        journal.end(number, "stopped")
+    again = build_scheduler(settings, Journal(tmp_path / "journal"), epochs=9)
+    late = {number: first[number] for number in (4, 5)}
+    assert decisions(again, metric, late) == {4: "STOP", 5: "CONTINUE"}

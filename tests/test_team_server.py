@@ -1,26 +1,28 @@
 """A team's MLflow server: who may use it, two users at once, a new start, and a backup."""
 
 import json
-import os
 import shutil
-import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
 import pandas as pd
+import psutil
 import pytest
 from mlflow.entities import Run
 
 from tests.conftest import Clone
 from tests.documented import commands_in
-from tests.mlflow_store import EPOCH_METRICS, md5, model_of
+from tests.mlflow_store import EPOCH_METRICS, FACTS, md5, model_of
 from tests.team_server import ADMIN, ANN, BEN, NAME, TeamServer, create_databases, postgres
 
+CREATE = "/api/2.0/mlflow/experiments/create"
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 EPOCHS = 20  # so many that a training is not over before it is stopped
+TIMEOUT = 120  # seconds: generous, for machines under load
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,23 @@ def test_nothing_outside_of_the_artifacts_is_served_or_changed(
     assert (running.clone.path / "params.yaml").read_bytes() == before
 
 
+@pytest.mark.parametrize("field", ["artifact_location", "artifactLocation"])
+@pytest.mark.parametrize("twice", [False, True])  # encoded, as old clients do
+def test_users_cannot_say_where_artifacts_lie(
+    running: TeamServer, field: str, twice: bool, tmp_path: Path
+) -> None:
+    """Else they could read and write whatever files the server can."""
+    asked = json.dumps({"name": f"{field} {twice}", field: str(tmp_path)})
+    content = (json.dumps(asked) if twice else asked).encode()
+    assert running.ask(CREATE, ANN, content) == 403
+    assert running.ask(CREATE, None, content) == 401
+
+
+def test_users_can_create_experiments(running: TeamServer) -> None:
+    for content in ({"name": "one"}, {"name": "two", "artifact_location": "", "tags": []}):
+        assert running.ask(CREATE, ANN, json.dumps(content).encode()) == 200
+
+
 def test_wrong_password_is_said_in_one_line(colleague: Callable[..., Clone]) -> None:
     result = colleague((ANN[0], "wrong")).run("python", "-m", "pipeline.publish", check=False)
     assert result.returncode == 1
@@ -142,15 +161,16 @@ def test_two_users_track_at_the_same_time(
     for repro in repros:
         output, _ = repro.communicate(timeout=300)
         assert repro.returncode == 0, output
-    # With little patience, for machines under load, tracking may have given up.
-    for clone in clones:
-        clone.run("python", "-m", "pipeline.publish")
-
     runs = runs_on(running, tmp_path.name, monkeypatch)
 
     assert sorted(run.data.params["train.seed"] for run in runs) == ["1", "2"]
     for run in runs:
         assert_whole(running, run, clones[int(run.data.params["train.seed"]) - 1])
+        assert run.data.metrics.keys() >= set(FACTS)  # which were told while it went on
+    first, second = runs
+    assert max(first.info.start_time, second.info.start_time) < min(
+        first.info.end_time, second.info.end_time
+    )
 
 
 def test_new_start_in_the_middle_of_a_training_loses_nothing(
@@ -165,11 +185,20 @@ def test_new_start_in_the_middle_of_a_training_loses_nothing(
     assert repro.stdout
     while not repro.stdout.readline().startswith("Epoch 2/"):
         assert repro.poll() is None
-    os.killpg(repro.pid, signal.SIGSTOP)  # so that no training is quicker than the server's end
-    for run in runs_on(running, tmp_path.name, monkeypatch):
-        assert EPOCHS not in epochs_of(running, run)
+    (training,) = [
+        process
+        for process in psutil.Process(repro.pid).children(recursive=True)
+        if process.cmdline()[1:] == ["-m", "pipeline.train"]
+    ]
+    training.suspend()  # so that none is quicker than the server's end
+    give_up = time.monotonic() + TIMEOUT
+    begun: list[Run] = []
+    while not begun or 1 not in epochs_of(running, begun[0]):
+        assert time.monotonic() < give_up
+        begun = runs_on(running, tmp_path.name, monkeypatch)
+    assert EPOCHS not in epochs_of(running, begun[0])
     running.stop()
-    os.killpg(repro.pid, signal.SIGCONT)
+    training.resume()
     running.start()
     output, _ = repro.communicate(timeout=300)
     assert repro.returncode == 0, output
@@ -177,6 +206,7 @@ def test_new_start_in_the_middle_of_a_training_loses_nothing(
 
     (run,) = runs_on(running, tmp_path.name, monkeypatch)
 
+    assert run.info.run_id == begun[0].info.run_id
     assert sorted(epochs_of(running, run)) == list(range(1, EPOCHS + 1))
     assert_whole(running, run, clone)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import params_faults, params_file
 from pipeline.errors import ParamsError
-from pipeline.params import Params, flatten
+from pipeline.params import Params, flatten, unflatten
 
 EXPERIMENTS = Path("experiments.yaml")
 LESSON = "lesson"
@@ -80,11 +80,7 @@ def read_experiments(path: Path = EXPERIMENTS) -> dict[str, Experiment]:
 
 def _resolve(where: str, flat: Mapping[str, Any]) -> Params:
     """Return params that are given by their dotted names."""
-    sections: dict[str, dict[str, Any]] = {}
-    for name, value in flat.items():
-        section, _, key = name.partition(".")
-        sections.setdefault(section, {})[key] = value
-    return _validate(Params, where, sections)
+    return _validate(Params, where, unflatten(flat))
 
 
 def _validate(schema: type[Checked], where: str, values: object) -> Checked:

@@ -25,7 +25,7 @@ from pipeline.tracking import deadline, store
 from pipeline.tracking.sweep_runs import Sweep, show_sweep
 
 
-class Shown:
+class Display:
     """The search in MLflow, which may fail: then one line says so, and it is left alone."""
 
     def __init__(self, sweep: Sweep) -> None:
@@ -63,8 +63,8 @@ def sweep(settings: Settings, params: Params) -> tuple[Trial, str, bool]:
         with FileLock(folder / "lock", timeout=0):
             journal = Journal(folder / "journal.jsonl")
             print(_describe_start(sweep_id, settings, journal, changed), flush=True)
-            shown = Shown(Sweep(sweep_id, settings.metric, settings.sign, params, journal))
-            _search(settings, params, data, journal, folder, shown)
+            display = Display(Sweep(sweep_id, settings.metric, settings.sign, params, journal))
+            _search(settings, params, data, journal, folder, display)
     except Timeout:
         raise PipelineError(f"sweep {sweep_id}: is under way already, in {folder}") from None
     best = find_best(journal, settings.metric, settings.sign)
@@ -72,7 +72,7 @@ def sweep(settings: Settings, params: Params) -> tuple[Trial, str, bool]:
         raise PipelineError(
             f"sweep {sweep_id}: no trial ran to its end; give it more seconds or trials in {SWEEP}"
         )
-    return best, sweep_id, shown.answers or not store.enabled()
+    return best, sweep_id, display.answers or not store.enabled()
 
 
 def _search(
@@ -81,10 +81,10 @@ def _search(
     data: tuple[Split, Split],
     journal: Journal,
     folder: Path,
-    shown: Shown,
+    display: Display,
 ) -> None:
     if journal.is_over:
-        shown.update("FINISHED")
+        display.update("FINISHED")
         return
     try:
         from pipeline.sweep.search import search
@@ -92,7 +92,7 @@ def _search(
         raise PipelineError(
             f"{error.name} is not installed: `make venv-sweep` installs what a search needs"
         ) from error
-    shown.update("RUNNING")
+    display.update("RUNNING")
     try:
         classes = len(read_classes())
         search(
@@ -102,25 +102,24 @@ def _search(
             classes,
             journal,
             folder / "tune",
-            lambda _trial: shown.update("RUNNING"),
+            lambda _trial: display.update("RUNNING"),
         )
     except PipelineError:
-        shown.update("KILLED")
+        display.update("KILLED")
         raise
     except (KeyboardInterrupt, SystemExit):
-        done = sum(bool(trial.outcome) for trial in journal.trials.values())
         print(
-            f"{done} of {settings.trials} trials are done and kept; "
+            f"{journal.done} of {settings.trials} trials are done and kept; "
             "the same command goes on from there",
             file=sys.stderr,
         )
-        shown.update("KILLED")
+        display.update("KILLED")
         raise
-    shown.update("FINISHED")
+    display.update("FINISHED")
 
 
 def _describe_start(sweep_id: str, settings: Settings, journal: Journal, changed: list[str]) -> str:
-    done = sum(bool(trial.outcome) for trial in journal.trials.values())
+    done = journal.done
     if journal.is_over:
         return f"sweep {sweep_id}: {done} trials, all done"
     if journal.trials:

@@ -33,6 +33,7 @@ def identify_inputs(settings: Settings, params: Params) -> dict[str, str]:
         "the data": state.combine({}, {path: files.md5(path) for path in prepared}),
         "the code": state.combine({}, {path: files.md5(path) for path in code}),
         "the packages": state.combine({name: version(name) for name in installed}, {}),
+        "TensorFlow's settings": state.combine(checkpoint.read_settings(), {}),
     }
 
 

@@ -67,6 +67,11 @@ class Journal:
         return self._spent + time.monotonic() - self._start
 
     @property
+    def done(self) -> int:
+        """How many trials have ended."""
+        return sum(bool(trial.outcome) for trial in self.trials.values())
+
+    @property
     def unfinished(self) -> Iterator[Trial]:
         """The trials that have begun and not ended."""
         return (trial for trial in self.trials.values() if not trial.outcome)
@@ -88,10 +93,7 @@ class Journal:
 
     def close(self) -> None:
         """Note that the search has come to its end."""
-        for trial in list(self.unfinished):
-            self.end(trial.number, STOPPED)
-        if not self.is_over:
-            self._add({"event": OVER})
+        self._add({"event": OVER})
 
     def forget(self) -> None:
         """Remove what has happened."""

@@ -1,12 +1,12 @@
 """Run a search on Ray Tune, and follow it."""
 
+import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.sweep.cluster import connected  # isort: skip  # sets Ray up before it is imported
+from pipeline.sweep.ray_cluster import connected  # isort: skip  # sets Ray up before it is imported
 
 import numpy as np
 from ray import tune
@@ -14,14 +14,14 @@ from ray.tune.experiment import Trial as TuneTrial
 
 from pipeline.arrays import Split
 from pipeline.errors import PipelineError
+from pipeline.history import MEASURES
 from pipeline.params import Params
-from pipeline.sweep.journal import STOPPED, Journal, Trial
+from pipeline.sweep.journal import FAILED, STOPPED, Journal, Trial
 from pipeline.sweep.searcher import JournalledSearcher, build_scheduler
 from pipeline.sweep.settings import Settings
 from pipeline.sweep.trainable import EPOCH, FAULT, train_trial
 
 RETRIES = 3  # of a trial whose worker has died
-MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 OnEnd = Callable[[Trial], None]
 
 
@@ -29,7 +29,7 @@ class Follower(tune.Callback):  # type: ignore[misc]
     """Writes down each epoch, and says what happens, one line each.
 
     Attributes:
-        cause: why the last trial failed whose worker died each time.
+        cause: why the last trial failed that failed each time.
     """
 
     def __init__(self, journal: Journal, on_end: OnEnd) -> None:
@@ -50,21 +50,27 @@ class Follower(tune.Callback):  # type: ignore[misc]
         self._end(trial)
 
     def on_trial_error(self, trial: TuneTrial, **_context: object) -> None:
-        """Say that a trial has failed, and why."""
-        why = str(trial.get_error()).strip().splitlines()
-        self.cause = why[-1] if why else ""
-        print(f"trial {trial.config['number']}: {self.cause}", file=sys.stderr, flush=True)
+        """Write down why a trial has failed each time."""
+        self.cause = _describe_error(trial)
+        self._journal.end(trial.config["number"], FAILED, self.cause)
         self._end(trial)
 
     def on_trial_recover(self, trial: TuneTrial, **_context: object) -> None:
-        """Say that a trial starts anew."""
-        print(f"trial {trial.config['number']}: its worker died; it starts again", flush=True)
+        """Say that a trial starts anew; why, Tune tells only when it has failed each time."""
+        print(f"trial {trial.config['number']}: its worker died or failed; it starts again")
 
     def _end(self, trial: TuneTrial) -> None:
         ended = self._journal.trials[trial.config["number"]]
         if ended.outcome:  # Tune ends what the time limit cuts off only when it is left
             print(f"trial {ended.number}: {ended.fault or ended.outcome}", flush=True)
             self._on_end(ended)
+
+
+def _describe_error(trial: TuneTrial) -> str:
+    text = str(trial.get_error()).strip()
+    if re.search(r"ActorDiedError|ActorUnavailableError|WorkerCrashedError", text):
+        return "its worker died"
+    return text.splitlines()[-1]
 
 
 def search(
@@ -92,7 +98,7 @@ def search(
     """
     epochs, threads = params.train.epochs, params.train.threads
     seconds = settings.seconds and settings.seconds - journal.seconds
-    remaining = settings.trials - sum(bool(trial.outcome) for trial in journal.trials.values())
+    remaining = settings.trials - journal.done
     # In memory, not mapped to the files: that is what goes to the object store.
     train, val = (Split(np.array(split.images), np.array(split.labels)) for split in splits)
     follower = Follower(journal, on_end)

@@ -57,11 +57,13 @@ class JournalledSearcher(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Note how a trial has ended, and tell Optuna."""
+        """Note how a trial has ended, and tell Optuna; of an error, the follower notes it."""
         number, result = self._numbers[trial_id], result or {}
-        if error or FAULT in result or not result:
-            fault = result.get(FAULT, "its worker died each time")
-            self._journal.end(number, FAILED, fault)
+        if error:
+            self._tell(number, FAILED)
+            return
+        if FAULT in result:
+            self._journal.end(number, FAILED, result[FAULT])
         else:
             ended = result.get(EPOCH) == self._epochs
             self._journal.end(number, FINISHED if ended else STOPPED)

@@ -5,11 +5,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from pipeline import params_faults, params_file
 from pipeline.errors import ParamsError
-from pipeline.params import Params
+from pipeline.params import Params, Strict
 from pipeline.paths import PARAMS
 from pipeline.sweep.space import Range, find_faults, find_misfits, read_range
 
@@ -17,11 +17,7 @@ SWEEP = Path("sweep.yaml")
 Count = Annotated[int, Field(ge=1)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class Scheduler(_Strict):
+class Scheduler(Strict):
     """Asynchronous successive halving: Li et al., 2018, https://arxiv.org/abs/1810.05934.
 
     Attributes:
@@ -33,7 +29,7 @@ class Scheduler(_Strict):
     reduction_factor: Annotated[int, Field(ge=2)]
 
 
-class Settings(_Strict):
+class Settings(Strict):
     """All of `sweep.yaml`.
 
     Attributes:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pipeline import params_faults
 from pipeline.feature_maps import feature_map_size
-from pipeline.params import Params, flatten
+from pipeline.params import Params, flatten, unflatten
 
 KINDS = ("choice", "uniform", "loguniform", "int")
 DIGITS = 4  # of drawn numbers, so that they can be read and typed
@@ -74,11 +74,7 @@ def apply(params: Params, changes: Mapping[str, object]) -> Params:
     Raises:
         ValidationError: these cannot be.
     """
-    sections: dict[str, dict[str, object]] = {}
-    for name, value in (flatten(params) | dict(changes)).items():
-        section, _, key = name.partition(".")
-        sections.setdefault(section, {})[key] = value
-    return Params.model_validate(sections)
+    return Params.model_validate(unflatten(flatten(params) | dict(changes)))
 
 
 def find_faults(space: Mapping[str, Any], params: Params) -> Iterator[str]:

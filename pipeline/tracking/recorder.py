@@ -57,19 +57,18 @@ def _open(
     params: Mapping[str, object],
     tags: Mapping[str, str],
     seconds: float,
-    resumes: bool,
 ) -> tuple[str, Collection[int]]:
     """Return the run of a training and the epochs that it has: the one that was cut off, or a new.
 
-    A training that begins anew goes on with no other's epochs, which other code may have made.
+    Whether training itself goes on or begins anew: with the same key, epochs come out the same.
     """
-    for run in runs.find_cut_off(client, experiment, tags[runs.TRAINING_TAG]):
+    training, key = tags[runs.TRAINING_TAG], tags[runs.KEY_TAG]
+    for run in runs.find_cut_off(client, experiment, training, key):
         if run.info.status == "RUNNING":
             time.sleep(MORE_SECONDS)  # this process of the training that was killed may yet write
         logged = {point.step for point in client.get_metric_history(run.info.run_id, "loss")}
-        if resumes or not logged:
-            runs.reopen(client, run, tags)
-            return run.info.run_id, logged
+        runs.reopen(client, run, tags)
+        return run.info.run_id, logged
     return runs.begin(client, experiment, params, origin, tags, seconds), ()
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 STATE_TAG = "state"  # its id, on the one complete run that each state has
 TRAINING_TAG = "training"  # the id of what the training was given
+KEY_TAG = "training_key"  # the digest of all that decides what it makes, such as code
 MODEL_TAG = "model_md5"
 RECIPE_TAG = "recipe"  # its id, on the parent of its runs, which is no state
 INCOMPLETE_TAG, NOT_EVALUATED = "incomplete", "not evaluated"
@@ -51,9 +52,9 @@ def begin(
     return run
 
 
-def find_cut_off(client: "MlflowClient", experiment: str, training: str) -> "list[Run]":
+def find_cut_off(client: "MlflowClient", experiment: str, training: str, key: str) -> "list[Run]":
     """Return the runs of a training that was killed or failed, the newest first."""
-    known = {TRAINING_TAG: training, INCOMPLETE_TAG: NOT_EVALUATED, **host_tag()}
+    known = {TRAINING_TAG: training, KEY_TAG: key, INCOMPLETE_TAG: NOT_EVALUATED, **host_tag()}
     return [
         run
         for run in find(client, experiment, known)

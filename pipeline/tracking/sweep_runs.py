@@ -75,7 +75,11 @@ def show_sweep(sweep: Sweep, status: str) -> Iterator[None]:
 def _open_parent(client: "MlflowClient", experiment: str, sweep: Sweep) -> str:
     found = runs.find(client, experiment, {SWEEP_TAG: sweep.sweep_id})
     if found:
-        return str(found[-1].info.run_id)
+        run = found[-1]
+        for name, value in runs.process_tags().items():
+            if run.data.tags.get(name) != value:  # another process has begun it
+                client.set_tag(run.info.run_id, name, value)
+        return str(run.info.run_id)
     origin = present_origin(sweep.params)
     tags = {SWEEP_TAG: sweep.sweep_id, **_source(origin.user), **runs.process_tags()}
     parent: str = client.create_run(experiment, tags=tags).info.run_id
@@ -125,10 +129,11 @@ def _status(trial: Trial) -> str:
 def _settle(client: "MlflowClient", parent: str, sweep: Sweep, status: str) -> None:
     """Show on the parent what is best so far, and how it goes."""
     trials = sweep.journal.trials.values()
-    values = {"trials": sum(bool(trial.outcome) for trial in trials)}
-    values |= {"trials_finished": sum(trial.outcome == FINISHED for trial in trials)}
+    shown: dict[str, float] = {
+        "trials": sweep.journal.done,
+        "trials_finished": sum(trial.outcome == FINISHED for trial in trials),
+    }
     best = find_best(sweep.journal, sweep.metric, sweep.sign)
-    shown: dict[str, float] = dict(values)
     if best:
         shown |= {"best_trial": best.number}
         shown |= {f"best_{name}": best.epochs[-1][name] for name in ("val_accuracy", "val_loss")}
@@ -138,8 +143,6 @@ def _settle(client: "MlflowClient", parent: str, sweep: Sweep, status: str) -> N
     if run.info.status == status:
         return
     if status == "RUNNING":
-        for name, value in runs.process_tags().items():
-            client.set_tag(parent, name, value)
         client.update_run(parent, status)
     else:
         runs.end(client, parent, status)

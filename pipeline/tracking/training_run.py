@@ -29,14 +29,15 @@ class TrainingRun:
     as FAILED. It stays tagged as incomplete until `publish` adds the evaluation.
     """
 
-    def __init__(self, params: Params, done: Sequence[Mapping[str, float]] = ()) -> None:
+    def __init__(self, params: Params, key: str, done: Sequence[Mapping[str, float]] = ()) -> None:
         """Describe the training.
 
         Args:
             params: all of them.
+            key: digest of all that decides what training makes.
             done: the metrics of the epochs that are over already, the first one first.
         """
-        self._params = params
+        self._params, self._key = params, key
         self._done = done
         self._recorder: subprocess.Popen[bytes] | None = None
 
@@ -49,9 +50,9 @@ class TrainingRun:
                 "origin": asdict(present_origin(self._params)),
                 "tags": {
                     runs.TRAINING_TAG: state.identify(self._params, state.TRAINING_FILES),
+                    runs.KEY_TAG: self._key,
                     **runs.process_tags(),
                 },
-                "resumes": bool(self._done),
             }
             self._recorder = _start_recorder()
             self._send(**beginning)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-QUIET = {
+SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -19,15 +19,14 @@ QUIET = {
     "RAY_NUM_REDIS_GET_RETRIES": "1",  # of 40 s, in which a cluster that is there answers
 }
 PACKAGE = Path(__file__).parents[1]
-# What decides the bits of a training on a machine (README.md).
-FORWARDED = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")
 
-os.environ.update(QUIET)  # before Ray is imported
+os.environ.update(SETTINGS)  # before Ray is imported
 
 import ray  # noqa: E402
 from ray.exceptions import RayError  # noqa: E402
 from ray.tune.error import TuneError  # noqa: E402
 
+from pipeline import checkpoint  # noqa: E402
 from pipeline.errors import PipelineError  # noqa: E402
 from pipeline.paths import PARAMS  # noqa: E402
 
@@ -53,7 +52,9 @@ def connected(threads: int, concurrent: int) -> Iterator[None]:
         "include_dashboard": False,
     }
     terminate = signal.getsignal(signal.SIGTERM)
-    forwarded = {name: os.environ[name] for name in FORWARDED if name in os.environ}
+    # Which GPUs a trial may use is for Ray to say.
+    settings = checkpoint.read_settings().items()
+    forwarded = {name: value for name, value in settings if not name.startswith("CUDA_")}
     try:
         ray.init(
             address=address or "local",
