@@ -140,6 +140,17 @@ def test_users_can_create_experiments(running: TeamServer) -> None:
         assert running.ask(CREATE, ANN, json.dumps(content).encode()) == 200
 
 
+def test_users_change_their_passwords(running: TeamServer) -> None:
+    cara = {"username": "cara", "password": "first-password-3"}
+    assert running.ask("/api/2.0/mlflow/users/create", ADMIN, json.dumps(cara).encode()) == 200
+    old, new = cara["password"], "second-password-3"
+    change = {"username": "cara", "current_password": old, "password": new}
+    path = "/api/2.0/mlflow/users/update-password"
+    assert running.ask(path, ANN, json.dumps(change).encode(), "PATCH") == 403
+    assert running.ask(path, ("cara", old), json.dumps(change).encode(), "PATCH") == 200
+    assert running.ask(SEARCH, ("cara", new)) == 200
+
+
 def test_wrong_password_is_said_in_one_line(colleague: Callable[..., Clone]) -> None:
     result = colleague((ANN[0], "wrong")).run("python", "-m", "pipeline.publish", check=False)
     assert result.returncode == 1

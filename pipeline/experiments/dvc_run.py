@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -83,19 +83,41 @@ def _run(command: list[str], env: Mapping[str, str], output: IO[bytes]) -> int:
     In a session of its own, Ctrl-C does not reach DVC: while it makes or removes the copy, that
     would leave files behind.
     """
-    process = subprocess.Popen(  # noqa: S603
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=output,  # a file, as a process that outlives DVC would keep a pipe open
-        stderr=subprocess.STDOUT,
-        env=os.environ | dict(env),
-        start_new_session=True,
-    )
+    process = None
     try:
+        with _signals_put_off():
+            process = subprocess.Popen(  # noqa: S603
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,  # a file, as a process that outlives DVC would keep a pipe open
+                stderr=subprocess.STDOUT,
+                env=os.environ | dict(env),
+                start_new_session=True,
+            )
         return process.wait()
     finally:
-        if process.poll() is None:
+        if process and process.poll() is None:
             _stop(process)
+
+
+@contextmanager
+def _signals_put_off() -> Iterator[None]:
+    """Let what stops this process wait for the end of the block.
+
+    In the moment between the start of another one and the return of `Popen`, nobody could end it.
+    """
+    came: list[int] = []
+    stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = [
+        signal.signal(number, lambda number, _frame: came.append(number)) for number in stopping
+    ]
+    try:
+        yield
+    finally:
+        for number, handler in zip(stopping, handlers, strict=True):
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
