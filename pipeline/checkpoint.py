@@ -21,8 +21,11 @@ Arrays = dict[str, npt.NDArray[Any]]
 # temporary copies that `dvc exp run --temp` makes, this is the folder of the repository itself.
 FOLDER = Path(os.environ.get("DVC_ROOT", "")) / ".dvc/tmp/checkpoints"
 PACKAGES = ("keras", "numpy", "tensorflow")
-SETTINGS = ("CUDA_", "ONEDNN_", "TF_", "XLA_")
-HARMLESS = {"TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL"}
+# Not all of TF_, which is also Terraform's, and may be a secret there.
+SETTINGS = (
+    *("ONEDNN_", "TF_CUDNN_", "TF_DETERMINISTIC_", "TF_DISABLE_", "TF_ENABLE_", "TF_FORCE_"),
+    *("TF_GPU_", "TF_NUM_", "TF_USE_", "TF_XLA_", "XLA_"),
+)
 DIGEST_SIZE = 32  # bytes of SHA-256, which stand before the arrays
 PATIENCE = 2.0  # seconds: one that cleans up holds the lock of another for a moment
 
@@ -40,17 +43,15 @@ def identify_training() -> str:
         "files": {dep: files.md5(Path(dep)) for dep in declared["deps"] if ".npy" not in dep},
         "packages": {name: version(name) for name in PACKAGES},
         "settings": read_settings(),
+        "GPUs": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
     return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
 
 
 def read_settings() -> dict[str, str]:
     """Return the environment variables that may change the bits of a training."""
-    return {
-        name: value
-        for name, value in sorted(os.environ.items())
-        if name.startswith(SETTINGS) and name not in HARMLESS
-    }
+    given = sorted(os.environ.items())
+    return {name: value for name, value in given if name.startswith(SETTINGS)}
 
 
 class Checkpoint:

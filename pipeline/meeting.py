@@ -101,7 +101,7 @@ def _receive(
     present: dict[int, socket.socket] = {}
     answer = ""
     while absent := [i for i in range(1, len(cluster.addresses)) if i not in present]:
-        answer = _find_ended(cluster, absent, started)
+        answer = _find_ended(cluster, started)
         late = [cluster.name(index) for index in absent if index not in started]
         if not answer and late and time.monotonic() > give_up:
             answer = f"{', '.join(late)}: did not come within {seconds:.0f} s; start it, too"
@@ -127,10 +127,10 @@ def _receive(
     return answer
 
 
-def _find_ended(cluster: Cluster, absent: list[int], started: Mapping[int, Worker]) -> str:
-    """Return which worker that was started here has ended instead of coming, if one has."""
-    for index in absent:
-        code = started[index].poll() if index in started else None
+def _find_ended(cluster: Cluster, started: Mapping[int, Worker]) -> str:
+    """Return which worker that was started here has ended instead of training, if one has."""
+    for index, worker in started.items():
+        code = worker.poll()
         if code is not None:
             return f"{cluster.name(index)}: has ended with code {code} instead of training"
     return ""
@@ -139,13 +139,16 @@ def _find_ended(cluster: Cluster, absent: list[int], started: Mapping[int, Worke
 def _report(cluster: Cluster, key: str, seconds: float) -> str:
     """Tell the chief that this worker has come; return why they cannot train together, if so."""
     give_up = time.monotonic() + seconds
+    host, port = split_address(cluster.addresses[0])
+    # The chief waits for the others: here, until it answers or ends.
+    patience = None if host in LOOPBACK else seconds + TALK_SECONDS
     while time.monotonic() < give_up:
         with (
             suppress(OSError, UnicodeError),  # the latter of names that none can have
-            socket.create_connection(split_address(cluster.addresses[0]), TALK_SECONDS) as chief,
+            socket.create_connection((host, port), TALK_SECONDS) as chief,
         ):
             _say(chief, worker=cluster.index, key=key)
-            answer = _hear(chief, seconds + TALK_SECONDS).get("answer")  # it waits for others
+            answer = _hear(chief, patience).get("answer")
             if answer is not None:
                 return str(answer)
         time.sleep(RETRY_SECONDS)
@@ -156,9 +159,9 @@ def _say(connection: socket.socket, **message: object) -> None:
     connection.sendall((json.dumps(message) + "\n").encode())
 
 
-def _hear(connection: socket.socket, seconds: float = TALK_SECONDS) -> dict[str, Any]:
+def _hear(connection: socket.socket, seconds: float | None = TALK_SECONDS) -> dict[str, Any]:
     """Return a message; an empty one if none comes that can be understood."""
-    connection.settimeout(max(0.001, seconds))
+    connection.settimeout(seconds)
     with suppress(OSError, ValueError), connection.makefile() as lines:
         message = json.loads(lines.readline(LONGEST_MESSAGE))
         if isinstance(message, dict):

@@ -373,7 +373,7 @@ def test_on_a_cluster_a_trial_whose_worker_is_killed_is_repeated(
         cluster.trial_processes()[0][1].kill()
         output, _ = call.communicate(timeout=TIMEOUT)
     assert call.returncode == 0, output
-    assert "its worker died or failed; it starts again" in output
+    assert "its worker died; it starts again" in output
     assert outcomes(clone) == dict.fromkeys(range(1, TRIALS + 1), "finished")
     assert [len(epochs) for epochs in epochs_of_trials(clone).values()] == [EPOCHS] * TRIALS
     assert cluster.is_up  # it is not ours to end
@@ -398,6 +398,7 @@ def test_fault_of_the_machine_is_named_and_uses_no_trial_up(
     module.write_text(code.replace("    try:\n", "    open('/no/gpu')\n    try:\n", 1))
     result = clone.run(*SWEEP, check=False)
     assert result.returncode
+    assert result.stdout.count("No such file or directory: '/no/gpu'; it starts again") == 3
     assert "No such file or directory: '/no/gpu'; once that is mended" in result.stdout
     assert journal_of(clone) == []
 

@@ -52,9 +52,6 @@ def connected(threads: int, concurrent: int) -> Iterator[None]:
         "include_dashboard": False,
     }
     terminate = signal.getsignal(signal.SIGTERM)
-    # Which GPUs a trial may use is for Ray to say.
-    settings = checkpoint.read_settings().items()
-    forwarded = {name: value for name, value in settings if not name.startswith("CUDA_")}
     try:
         ray.init(
             address=address or "local",
@@ -63,7 +60,7 @@ def connected(threads: int, concurrent: int) -> Iterator[None]:
             runtime_env={
                 "py_modules": [str(PACKAGE)],
                 "excludes": ["**/__pycache__"],
-                "env_vars": forwarded,
+                "env_vars": checkpoint.read_settings(),
             },
             **({} if address else local),
         )

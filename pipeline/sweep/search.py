@@ -56,8 +56,9 @@ class Follower(tune.Callback):  # type: ignore[misc]
         self._end(trial)
 
     def on_trial_recover(self, trial: TuneTrial, **_context: object) -> None:
-        """Say that a trial starts anew; why, Tune tells only when it has failed each time."""
-        print(f"trial {trial.config['number']}: its worker died or failed; it starts again")
+        """Say that a trial starts anew, and why."""
+        number, cause = trial.config["number"], _describe_error(trial)
+        print(f"trial {number}: {cause}; it starts again", flush=True)
 
     def _end(self, trial: TuneTrial) -> None:
         ended = self._journal.trials[trial.config["number"]]
@@ -67,10 +68,13 @@ class Follower(tune.Callback):  # type: ignore[misc]
 
 
 def _describe_error(trial: TuneTrial) -> str:
-    text = str(trial.get_error()).strip()
-    if re.search(r"ActorDiedError|ActorUnavailableError|WorkerCrashedError", text):
+    """Return why a trial has failed for the last time, in one line."""
+    if not trial.error_file:
+        return "it failed"
+    text = Path(trial.error_file).read_text(errors="replace").rpartition("Failure #")[2]
+    if re.search("The actor died|The actor is unavailable|worker died", text):
         return "its worker died"
-    return text.splitlines()[-1]
+    return text.strip().splitlines()[-1]
 
 
 def search(

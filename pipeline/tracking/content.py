@@ -43,15 +43,25 @@ def add_missing(client: "MlflowClient", experiment: str, run: "Run", snapshot: S
     return model_id is not None
 
 
+def has_epochs_of(client: "MlflowClient", run: "Run", snapshot: Snapshot) -> bool:
+    """Tell whether the epochs that a run has, if any, are a state's: other code makes others."""
+    losses = {int(row["epoch"]): float(row["val_loss"]) for row in _read_epochs(snapshot)}
+    points = client.get_metric_history(run.info.run_id, "val_loss")
+    return all(losses.get(point.step) == point.value for point in points)
+
+
+def _read_epochs(snapshot: Snapshot) -> list[dict[str, str]]:
+    return files.read_text(
+        snapshot.folder / HISTORY, lambda text: [*csv.DictReader(StringIO(text))]
+    )
+
+
 def _epoch_metrics(
     snapshot: Snapshot, seconds: float | None, logged: Collection[int]
 ) -> "list[Metric]":
-    rows = files.read_text(
-        snapshot.folder / HISTORY, lambda text: [*csv.DictReader(StringIO(text))]
-    )
     return [
         runs.metric(name, float(value), int(row["epoch"]), seconds)
-        for row in rows
+        for row in _read_epochs(snapshot)
         if int(row["epoch"]) not in logged
         for name, value in row.items()
         if name != "epoch"

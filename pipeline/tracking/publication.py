@@ -7,7 +7,7 @@ from pipeline import splits
 from pipeline.params import Params
 from pipeline.paths import MODEL
 from pipeline.tracking import runs, store
-from pipeline.tracking.content import add_missing
+from pipeline.tracking.content import add_missing, has_epochs_of
 from pipeline.tracking.history import committed_snapshots, experiment_snapshots
 from pipeline.tracking.snapshot import Snapshot, present_snapshot
 
@@ -113,7 +113,8 @@ def _find_opened(
     found = runs.find(client, experiment, incomplete)
     md5 = snapshot.digests[MODEL]
     trained = [run for run in found if run.data.tags.get(runs.MODEL_TAG) == md5]
-    return trained, [run for run in found if runs.is_abandoned(run)]
+    abandoned = [run for run in found if runs.is_abandoned(run)]
+    return trained, [run for run in abandoned if has_epochs_of(client, run, snapshot)]
 
 
 def _settle(client: "MlflowClient", run: "Run", snapshot: Snapshot) -> None:
