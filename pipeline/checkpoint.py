@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from pipeline import files, params_file
 from pipeline.errors import PipelineError
 from pipeline.paths import PARAMS
+from pipeline.stage import UNWIND_SECONDS
 
 Arrays = dict[str, npt.NDArray[Any]]
 # Beside DVC's own temporary files: no output, so that DVC neither removes nor caches it. In the
@@ -23,18 +24,19 @@ FOLDER = Path(os.environ.get("DVC_ROOT", "")) / ".dvc/tmp/checkpoints"
 PACKAGES = ("keras", "numpy", "tensorflow")
 # Not all of TF_, which is also Terraform's, and may be a secret there.
 SETTINGS = (
-    *("ONEDNN_", "TF_CUDNN_", "TF_DETERMINISTIC_", "TF_DISABLE_", "TF_ENABLE_", "TF_FORCE_"),
-    *("TF_GPU_", "TF_NUM_", "TF_USE_", "TF_XLA_", "XLA_"),
+    *("DNNL_", "NVIDIA_TF32_", "ONEDNN_", "TF_CUDNN_", "TF_DETERMINISTIC_", "TF_DISABLE_"),
+    *("TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_USE_", "TF_XLA_", "XLA_"),
 )
 DIGEST_SIZE = 32  # bytes of SHA-256, which stand before the arrays
-PATIENCE = 2.0  # seconds: one that cleans up holds the lock of another for a moment
+PATIENCE = UNWIND_SECONDS + 5.0  # longer than a training whose DVC was killed takes to end
 
 
 def identify_training() -> str:
     """Return a digest of all that decides what training makes.
 
     That is the params, data and code that dvc.yaml declares for it, and the packages and settings
-    of TensorFlow. Of large arrays, their checksums stand for them.
+    of TensorFlow: workers that train together must agree in it. Of large arrays, their checksums
+    stand for them.
     """
     given = params_file.read_mapping(PARAMS)
     declared = params_file.read_mapping(Path("dvc.yaml"))["stages"]["train"]
@@ -43,9 +45,13 @@ def identify_training() -> str:
         "files": {dep: files.md5(Path(dep)) for dep in declared["deps"] if ".npy" not in dep},
         "packages": {name: version(name) for name in PACKAGES},
         "settings": read_settings(),
-        "GPUs": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
-    return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
+    return _digest(content)
+
+
+def add_gpus(key: str) -> str:
+    """Return the key of a training on the GPUs that this process sees; others give other bits."""
+    return _digest([key, os.environ.get("CUDA_VISIBLE_DEVICES")])
 
 
 def read_settings() -> dict[str, str]:
@@ -58,7 +64,7 @@ class Checkpoint:
     """The file for trainings of one key, and the right to it while the block lasts.
 
     Files of other keys, which no training is at work with, are removed. Where another training of
-    the same key is at work, one line says so, and nothing is read or written.
+    the same key is at work, its end is waited for; if it goes on, nothing is read or written.
 
     Raises:
         PipelineError: the folder cannot be used, for example because it is another user's.
@@ -71,8 +77,10 @@ class Checkpoint:
     def __enter__(self) -> Self:
         try:
             FOLDER.mkdir(parents=True, exist_ok=True)
-            if not _acquire(self._lock, PATIENCE):
-                print(f"{self._path}: another training keeps it; this one has no checkpoint")
+            if not _acquire(self._lock):
+                print(f"{self._path}: another training has it; waiting for its end", flush=True)
+                if not _acquire(self._lock, PATIENCE):
+                    print("It goes on; this one has no checkpoint", flush=True)
             for lock_path in FOLDER.glob("*.lock"):
                 lock = FileLock(lock_path)
                 if lock_path != Path(self._lock.lock_file) and _acquire(lock):
@@ -116,6 +124,10 @@ class Checkpoint:
         if self._lock.is_locked:
             packed = files.pack_arrays(arrays)
             files.write_bytes(self._path, hashlib.sha256(packed).digest() + packed)
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
 
 
 def _acquire(lock: FileLock, seconds: float = 0) -> bool:

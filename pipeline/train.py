@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline import files, history, meeting, splits, stage
 from pipeline.arrays import Split
-from pipeline.checkpoint import Arrays, Checkpoint, identify_training
+from pipeline.checkpoint import Arrays, Checkpoint, add_gpus, identify_training
 from pipeline.classes import read_classes
 from pipeline.cluster import Cluster
 from pipeline.errors import ParamsError, PipelineError
@@ -42,13 +42,14 @@ def _require_fit(params: ModelParams, height: int, width: int) -> None:
 def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
     """Train, as the only worker or the chief of many, and write the outputs."""
     train, val, classes = data
-    with Checkpoint(key) as checkpoint:
+    key_here = add_gpus(key)
+    with Checkpoint(key_here) as checkpoint:
         saved = checkpoint.read()
         seconds = float(saved.pop(SECONDS)) if saved else 0.0
         done = history.measured(saved["history"]) if saved else []
         if done:
             print(f"Going on after epoch {len(done)}, where training was cut off", flush=True)
-        with TrainingRun(params, key, done) as run:
+        with TrainingRun(params, key_here, done) as run:
             # Takes seconds, in which the process that the run has started imports MLflow.
             from pipeline import network, runtime, trainer
 

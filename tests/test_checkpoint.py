@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline import checkpoint
-from pipeline.checkpoint import Checkpoint, identify_training
+from pipeline.checkpoint import Checkpoint, add_gpus, identify_training
 from tests.conftest import ROOT
 
 STATE = {
@@ -75,14 +75,15 @@ def test_a_training_at_work_keeps_its_own(capsys: pytest.CaptureFixture[str]) ->
         state = at_work.read()
     assert state is not None
     assert list(state) == list(STATE)
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.endswith("a.checkpoint: another training keeps it; this one has no checkpoint")
+    waiting, without = capsys.readouterr().out.splitlines()
+    assert waiting.endswith("a.checkpoint: another training has it; waiting for its end")
+    assert without == "It goes on; this one has no checkpoint"
 
 
 def test_a_lock_that_is_held_for_a_moment_is_waited_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As by a training that cleans up."""
+    """As by a training that cleans up, or whose DVC has just been killed."""
     cut_off("a")
     monkeypatch.setattr(checkpoint, "PATIENCE", 60.0)
     lock = FileLock(folder / "a.lock", thread_local=False)
@@ -154,6 +155,20 @@ def test_key_changes_with_packages_and_settings(monkeypatch: pytest.MonkeyPatch)
         yield identify_training()
 
     assert len(set(keys())) == 3
+
+
+@pytest.mark.usefixtures("project")
+def test_workers_with_other_gpus_agree_but_have_other_checkpoints(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys, checkpoints = set(), set()
+    for visible in ("0", "1", "GPU-8932f937"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        keys.add(identify_training())
+        checkpoints.add(add_gpus(identify_training()))
+    assert len(keys) == 1
+    assert len(checkpoints) == 3
+    assert add_gpus("a") != add_gpus("b")
 
 
 @pytest.mark.parametrize(
