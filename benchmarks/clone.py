@@ -43,7 +43,10 @@ class Clone:
         self.path = path
         self._home = path.parent / "home"
         self._home.mkdir(parents=True)
-        users = ("DVC_", "GIT_", "MLFLOW_", "TF_", "ONEDNN_", "MPL", "KERAS_", "XDG_", "PIPELINE_")
+        users = (
+            *("DVC_", "GIT_", "MLFLOW_", "PIPELINE_", "RAY_", "TUNE_", "XDG_"),
+            *("DNNL_", "KERAS_", "MPL", "ONEDNN_", "TF_", "XLA_"),
+        )
         self._env = {k: v for k, v in os.environ.items() if not k.startswith(users)} | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self._home),

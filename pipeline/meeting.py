@@ -76,55 +76,53 @@ def meet(
     Raises:
         PipelineError: one has not come, or has another key; the message names it.
     """
-    if not cluster.is_chief:
-        answer = _report(cluster, key, seconds)
+    if cluster.is_chief:
+        answer = _receive(cluster, key, seconds, started or {})
     else:
-        with ExitStack() as ending:
-            answer = _receive(cluster, key, seconds, started or {}, ending)
+        answer = _report(cluster, key, seconds)
     if answer:
         raise PipelineError(answer)
 
 
-def _receive(
-    cluster: Cluster, key: str, seconds: float, started: Mapping[int, Worker], ending: ExitStack
-) -> str:
+def _receive(cluster: Cluster, key: str, seconds: float, started: Mapping[int, Worker]) -> str:
     """Hear all workers; return, and tell them, why they cannot train together, if so."""
     host, port = split_address(cluster.addresses[0])
-    try:
-        # Like TensorFlow: what others call this machine may be another of its addresses.
-        place = host if host in LOOPBACK else ""
-        server = ending.enter_context(socket.create_server((place, port)))
-    except OSError as error:
-        return f"{cluster.name(0)}: this address cannot be used here: {error.strerror}"
-    server.settimeout(RETRY_SECONDS)
-    give_up = time.monotonic() + seconds
-    present: dict[int, socket.socket] = {}
-    answer = ""
-    while absent := [i for i in range(1, len(cluster.addresses)) if i not in present]:
-        answer = _find_ended(cluster, started)
-        late = [cluster.name(index) for index in absent if index not in started]
-        if not answer and late and time.monotonic() > give_up:
-            answer = f"{', '.join(late)}: did not come within {seconds:.0f} s; start it, too"
-        if answer:
-            break
+    with ExitStack() as ending:
         try:
-            connection = ending.enter_context(server.accept()[0])
-        except TimeoutError:
-            continue
-        message = _hear(connection)
-        if message.get("worker") not in range(1, len(cluster.addresses)):
-            continue  # a stranger
-        present[message["worker"]] = connection  # in place of an earlier one, if it comes again
-        if message.get("key") != key:
-            answer = (
-                f"{cluster.name(message['worker'])}: has other params, data, code, packages or "
-                "settings of TensorFlow than the chief; make them agree"
-            )
-            break
-    for connection in present.values():
-        with suppress(OSError):  # it has left; TensorFlow will miss it
-            _say(connection, answer=answer)
-    return answer
+            # Like TensorFlow: what others call this machine may be another of its addresses.
+            place = host if host in LOOPBACK else ""
+            server = ending.enter_context(socket.create_server((place, port)))
+        except OSError as error:
+            return f"{cluster.name(0)}: this address cannot be used here: {error.strerror}"
+        server.settimeout(RETRY_SECONDS)
+        give_up = time.monotonic() + seconds
+        present: dict[int, socket.socket] = {}
+        answer = ""
+        while absent := [i for i in range(1, len(cluster.addresses)) if i not in present]:
+            answer = _find_ended(cluster, started)
+            late = [cluster.name(index) for index in absent if index not in started]
+            if not answer and late and time.monotonic() > give_up:
+                answer = f"{', '.join(late)}: did not come within {seconds:.0f} s; start it, too"
+            if answer:
+                break
+            try:
+                connection = ending.enter_context(server.accept()[0])
+            except TimeoutError:
+                continue
+            message = _hear(connection)
+            if message.get("worker") not in range(1, len(cluster.addresses)):
+                continue  # a stranger
+            present[message["worker"]] = connection  # in place of an earlier one, if it comes again
+            if message.get("key") != key:
+                answer = (
+                    f"{cluster.name(message['worker'])}: has other params, data, code, packages or "
+                    "settings of TensorFlow than the chief; make them agree"
+                )
+                break
+        for connection in present.values():
+            with suppress(OSError):  # it has left; TensorFlow will miss it
+                _say(connection, answer=answer)
+        return answer
 
 
 def _find_ended(cluster: Cluster, started: Mapping[int, Worker]) -> str:

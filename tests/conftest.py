@@ -35,18 +35,8 @@ class Clone:
         home = path.parent / "home"
         home.mkdir(exist_ok=True)
         mine = (
-            "DVC_",
-            "GIT_",
-            "GITHUB_",
-            "MLFLOW_",
-            "TF_",
-            "ONEDNN_",
-            "MPL",
-            "KERAS_",
-            "XDG_",
-            "MAKE",
-            "MFLAGS",
-            "PIPELINE_",
+            *("DVC_", "GIT_", "GITHUB_", "MAKE", "MFLAGS", "MLFLOW_", "PIPELINE_", "RAY_", "TUNE_"),
+            *("DNNL_", "KERAS_", "MPL", "ONEDNN_", "TF_", "XDG_", "XLA_"),
         )
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(mine)} | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

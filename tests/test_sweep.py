@@ -395,12 +395,21 @@ def test_fault_of_the_machine_is_named_and_uses_no_trial_up(
     prepare(clone, trials=1)
     module = clone.path / "pipeline/sweep/trainable.py"
     code = module.read_text()
-    module.write_text(code.replace("    try:\n", "    open('/no/gpu')\n    try:\n", 1))
+    gpu = tmp_path / "gpu"
+    module.write_text(code.replace("    try:\n", f"    open('{gpu}')\n    try:\n", 1))
     result = clone.run(*SWEEP, check=False)
     assert result.returncode
-    assert result.stdout.count("No such file or directory: '/no/gpu'; it starts again") == 3
-    assert "No such file or directory: '/no/gpu'; once that is mended" in result.stdout
+    assert result.stdout.count(f"No such file or directory: '{gpu}'; it starts again") == 3
+    assert f"No such file or directory: '{gpu}'; once that is mended" in result.stdout
     assert journal_of(clone) == []
+    (failed,) = (run for run in runs_of(clone) if "trial" in run.data.tags)
+    assert str(gpu) in failed.data.tags["error"]
+
+    gpu.touch()
+    clone.run(*SWEEP)
+    (mended,) = (run for run in runs_of(clone) if "trial" in run.data.tags)
+    assert mended.info.status == "FINISHED"
+    assert "error" not in mended.data.tags
 
 
 def test_data_that_is_not_prepared_is_named(reproduced: Clone, tmp_path: Path) -> None:

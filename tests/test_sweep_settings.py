@@ -1,5 +1,6 @@
 """What `sweep.yaml` may say: each mistake is named before any work is done."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from ruamel.yaml import YAML
 
 from pipeline.errors import ParamsError
 from pipeline.params import Params, load_params
+from pipeline.sweep.identity import INPUTS, open_folder
 from pipeline.sweep.journal import FAILED, FINISHED, STOPPED, Journal, find_best
 from pipeline.sweep.settings import SWEEP, read_settings, require_fit
 from pipeline.sweep.space import Range, apply, read_range
@@ -224,3 +226,15 @@ def test_an_epoch_of_a_repeated_trial_is_noted_once(tmp_path: Path) -> None:
     assert not journal.end_epoch(1, 1, {"val_loss": 1.0})
     assert journal.end_epoch(1, 2, {"val_loss": 0.5})
     assert len(journal.trials[1].epochs) == 2
+
+
+def test_what_has_changed_is_told_since_the_search_that_ran_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = {"sweep.yaml": "1", "the code": "1"}, {"sweep.yaml": "1", "the code": "2"}
+    for seconds, inputs in enumerate((first, second)):
+        folder, _ = open_folder(inputs)
+        os.utime(folder / INPUTS, (seconds, seconds))
+    assert open_folder(first)[1] == []
+    assert open_folder({"sweep.yaml": "2", "the code": "1"})[1] == ["sweep.yaml"]

@@ -5,10 +5,9 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline import checkpoint, files, params_file, state
+from pipeline import checkpoint, files, params_file, splits, state
 from pipeline.params import Params, flatten
 from pipeline.paths import CLASSES, PARAMS
-from pipeline.state import TRAINING_FILES
 from pipeline.sweep.settings import SWEEP, Settings
 
 FOLDER = Path(".dvc/tmp/sweeps")
@@ -19,13 +18,12 @@ PACKAGES = (*checkpoint.PACKAGES, "optuna", "ray")
 def identify_inputs(settings: Settings, params: Params) -> dict[str, str]:
     """Return a digest of each of the things that trials depend on, by its name.
 
-    Raises:
-        DataError: an array cannot be read.
+    Of the arrays, which were checked when they were read, their checksums stand for them.
     """
     stages = params_file.read_mapping(Path("dvc.yaml"))["stages"]
     code = [Path(path) for path in stages["train"]["deps"] if path.endswith(".py")]
     code += sorted(Path("pipeline/sweep").glob("*.py"))
-    prepared = [*TRAINING_FILES, CLASSES]
+    prepared = [splits.checksums_path("train"), splits.checksums_path("val"), CLASSES]
     installed = [name for name in PACKAGES if find_spec(name)]  # what is not is said later
     return {
         str(SWEEP): state.combine(settings.model_dump(), {}),
@@ -46,6 +44,7 @@ def open_folder(inputs: dict[str, str]) -> tuple[Path, list[str]]:
     """Return the folder of a search, and, if it is new, what differs from the last one."""
     folder = FOLDER / identify(inputs)
     if folder.exists():
+        (folder / INPUTS).touch()  # the last one, from now on
         return folder, []
     changed = []
     known = sorted(FOLDER.glob(f"*/{INPUTS}"), key=lambda path: path.stat().st_mtime)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_SYNCER": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends this command as it ends the others
@@ -77,7 +76,9 @@ def connected(threads: int, concurrent: int) -> Iterator[None]:
                 f"machine of the Ray cluster has, got {threads}"
             )
         yield
-    except (RayError, TuneError) as error:
+    except TuneError as error:  # the text of a whole traceback
+        raise PipelineError(f"Ray Tune: {str(error).strip().splitlines()[-1]}") from error
+    except RayError as error:
         raise PipelineError(f"Ray: {' '.join(str(error).split())}") from error
     finally:
         ray.shutdown()

@@ -60,7 +60,11 @@ def show_sweep(sweep: Sweep, status: str) -> Iterator[None]:
         yield
         if not sweep.children:
             for run in runs.find(client, experiment, {PARENT_TAG: parent}):
-                sweep.children[run.data.tags[TRIAL_TAG]] = run.info.run_id, run.info.status
+                known = sweep.journal.trials.get(int(run.data.tags[TRIAL_TAG]))
+                if run.info.status == "FAILED" and not (known and known.outcome == FAILED):
+                    client.delete_run(run.info.run_id)  # the whole search failed, and begins anew
+                else:
+                    sweep.children[run.data.tags[TRIAL_TAG]] = run.info.run_id, run.info.status
         for number, trial in sweep.journal.trials.items():
             run_id, has = sweep.children.get(str(number), ("", ""))
             if trial.outcome and has != _status(trial):
