@@ -8,19 +8,21 @@ import subprocess
 import sys
 import time
 
-from pipeline.tracking import store
-
-SECONDS = 6  # that a store may take, from the start
+from pipeline.tracking import deadline, store
 
 
 class Lookup:
     """A question to MLflow, which is not asked where there is no store."""
 
     def __init__(self) -> None:
-        """Start the process, which then imports MLflow."""
+        """Start the process, which then imports MLflow; its time begins.
+
+        Raises:
+            PipelineError: the variable that allows another time is no number.
+        """
         self._process: subprocess.Popen[str] | None = None
         self._states: tuple[str, ...] = ()
-        self._deadline = time.monotonic() + SECONDS
+        self._deadline = time.monotonic() + deadline.allowed()
         database = store.database()
         if store.enabled() and (database is None or database.exists()):
             self._process = subprocess.Popen(

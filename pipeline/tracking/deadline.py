@@ -23,6 +23,20 @@ CREATION_SECONDS = 60.0  # more, once, for a new database
 WAITED = Path(".dvc/tmp/mlflow-waited.json")
 
 
+def allowed() -> float:
+    """Return how many seconds one command may wait for MLflow.
+
+    Raises:
+        PipelineError: the variable that allows others is no number.
+    """
+    try:
+        return float(os.environ.get(VARIABLE, SECONDS))
+    except ValueError:
+        raise PipelineError(
+            f"{VARIABLE}: must be a number of seconds, got {os.environ[VARIABLE]!r}"
+        ) from None
+
+
 def remaining() -> float:
     """Return how many seconds the present `dvc repro` may still wait for MLflow.
 
@@ -32,7 +46,7 @@ def remaining() -> float:
     database = store.database()
     # Unlike Path.exists, it raises nothing where the folder may not be looked into.
     is_new = database is not None and not os.path.exists(database)  # noqa: PTH110
-    return max(0.0, max(_allowed(), CREATION_SECONDS if is_new else 0.0) - _waited())
+    return max(0.0, max(allowed(), CREATION_SECONDS if is_new else 0.0) - _waited())
 
 
 def spend(seconds: float, failed: bool) -> None:
@@ -86,15 +100,6 @@ def no_answer(seconds: float) -> PipelineError:
 def warn(error: PipelineError) -> None:
     """Say in one line what is wrong and what to do."""
     print(f"{error}; the outputs do not depend on it; {store.REMEDY}", file=sys.stderr)
-
-
-def _allowed() -> float:
-    try:
-        return float(os.environ.get(VARIABLE, SECONDS))
-    except ValueError:
-        raise PipelineError(
-            f"{VARIABLE}: must be a number of seconds, got {os.environ[VARIABLE]!r}"
-        ) from None
 
 
 def _waited() -> float:
