@@ -4,6 +4,9 @@ It needs only what is in Git: no DVC remote, no TensorFlow.
 """
 
 import argparse
+import os
+import signal
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +52,9 @@ def main() -> None:
         parser.error("--reproduced is about HEAD: leave out --head")
     try:
         findings = _report(args)
+    except BrokenPipeError:  # who reads it has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except PipelineError as error:  # exit code 1 is for gates
         raise ReportError(str(error)) from error
     from pipeline.review.gates import check_gates
