@@ -77,7 +77,7 @@ def search(client: mlflow.MlflowClient, run: Run, times: int, variables: dict[st
             make_copy(client, run, curves, place)
         print(f"{count - made} copies: {time.perf_counter() - start:.0f} s", file=sys.stderr)
         made = count
-        # Until then it believes the tables to be nearly empty, and may search them row by row.
+        # Until then it takes the tables to be nearly empty, and may choose slow plans.
         analyze = ["vacuumdb", "--analyze-only", "--quiet", "mlflow"]
         subprocess.run(analyze, env=os.environ | variables, check=True)  # noqa: S603
         measured.append(measure(client, run.info.experiment_id, times))

@@ -254,7 +254,7 @@ def test_worse_metrics_are_marked_and_unchanged_ones_folded(
     for correct in (9578, 9528):
         low, high = proportion_confint(correct, 10_000, method="wilson")
         assert f"{correct / 10_000:.4f} ({low:.4f} to {high:.4f})" in accuracy
-    assert accuracy.endswith("**worse** |")
+    assert accuracy.endswith("| worse |")
     shown, folded = text.split("unchanged</summary>", 1)
     assert "| test loss" not in shown
     assert "| test loss" in folded
@@ -544,8 +544,8 @@ def test_loss_that_is_no_number_is_worse_and_a_smaller_one_is_not(
     path.write_text("\n".join([*rows, f"{epoch},{loss},{accuracy},,{val_accuracy}"]) + "\n")
     repo.edit_evaluation(loss=0.1)
     rows_of = {line.split(" |")[0]: line for line in run("main").splitlines()}
-    assert rows_of["| validation loss, last epoch"].endswith("| **worse** |")
-    assert not rows_of["| test loss"].endswith("| **worse** |")
+    assert rows_of["| validation loss, last epoch"].endswith("| worse |")
+    assert not rows_of["| test loss"].endswith("| worse |")
 
 
 def test_names_of_branches_are_text_not_markup(repo: ReviewRepository, run: Report) -> None:

@@ -95,12 +95,14 @@ def write(
         tables.folded("Figures before and after", figures) if figures else "",
     ]
     pictures = [*_draw(old, new, judgement, folder)] if folder else []
+    if folder:  # before the first line is printed: who reads it may leave
+        files.write_text(folder / REPORT, _join([*sections, *pictures]))
     print(_join(sections), end="", flush=True)
     runs = tables.runs_list(old, new, lookup.answer())  # the last, as it may take seconds
+    if runs and folder:
+        files.write_text(folder / REPORT, _join([*sections, *pictures, runs]))
     if runs:
         print(f"\n{runs}", flush=True)
-    if folder:
-        files.write_text(folder / REPORT, _join([*sections, *pictures, runs]))
 
 
 def _compare_recalls(old: Revision, new: Revision, level: float) -> str:

@@ -14,7 +14,6 @@ from pipeline.review.measures import Measure
 from pipeline.review.revision import Revision
 from pipeline.review.verdict import LEVEL
 
-WORSE = "**worse**"
 PLAIN = re.compile(r"[^\W_]+(?:[ ,./-]+[^\W_]+)*")
 
 
@@ -48,7 +47,10 @@ def params_table(changes: Sequence[tuple[str, object, object]]) -> str:
 
 
 def measures_table(measures: Sequence[Measure]) -> str:
-    """Return the metrics that changed, with those that did not folded away."""
+    """Return the metrics that changed, with those that did not folded away.
+
+    The mark of a worse one is not bold: it tells the direction, and nothing about chance.
+    """
     changed = [measure for measure in measures if measure.changed]
     same = [measure for measure in measures if not measure.changed]
     text = table(
@@ -59,7 +61,7 @@ def measures_table(measures: Sequence[Measure]) -> str:
                 _with_interval(m.old, m.old_interval),
                 _with_interval(m.new, m.new_interval),
                 f"{m.new - m.old:+.4f}",
-                WORSE if m.worse else "",
+                "worse" if m.worse else "",
             )
             for m in changed
         ],
@@ -152,7 +154,7 @@ def _recall(row: "pd.Series[float]", side: str) -> str:
 def _mark(row: "pd.Series[float]") -> str:
     if row["p_value"] >= LEVEL:
         return ""
-    return WORSE if row["broken"] > row["fixed"] else "better"
+    return "**worse**" if row["broken"] > row["fixed"] else "**better**"
 
 
 def _reasons(stage: StageChange) -> str:
