@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -164,6 +165,9 @@ def test_damaged_object_is_refused_and_can_be_replaced(
     assert result.returncode != 0
     assert f"Checkout failed for following targets:\n{MODEL}\n" in result.stdout
     assert not (colleague.path / MODEL).exists()
+    colleague.run("dvc", "fetch", "--all-commits", check=False)
+    status = colleague.run("dvc", "status", "--cloud", "--all-commits").stdout
+    assert re.search(rf"deleted: +{MODEL}", status)
 
     damaged.unlink()
     ann.run("dvc", "push")
@@ -193,3 +197,4 @@ def test_interrupted_push_is_noticed_and_goes_on(
     ann.run("dvc", "push")
     colleague.run("dvc", "pull")
     assert (colleague.path / "large").stat().st_size == LARGE
+    assert [*store.rglob(".*.tmp")]  # what docs/team.md says of it

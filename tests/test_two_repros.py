@@ -42,10 +42,13 @@ def test_second_repro_is_refused_in_every_stage_and_damages_nothing(
 
 
 def test_make_repro_waits_while_another_command_holds_the_lock(clone: Clone) -> None:
-    """For longer than DVC's own 3 s, in which a training that has just ended would be lost."""
+    """For longer than DVC's own 3 s, after which `dvc repro` is refused."""
     use_this_environment(clone)
     (clone.path / ".dvc/tmp").mkdir(exist_ok=True)
     with make_lock(str(clone.path / ".dvc/tmp/lock")):
+        refused = clone.run("dvc", "repro", check=False)
+        assert refused.returncode != 0
+        assert "Unable to acquire lock. Most likely another DVC process is" in refused.stdout
         repro = clone.popen("make", "-o", "venv", "repro")
         with pytest.raises(subprocess.TimeoutExpired):
             repro.wait(timeout=8)
