@@ -1,5 +1,6 @@
 """The id of a state depends on the params and on the files of the state, and on nothing else."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 from pipeline import state
 from pipeline.errors import DataError
 from pipeline.params import Params, flatten, load_params
+from pipeline.tracking.origin import flatten_sections, parse_yaml
 
-ROOT = Path(__file__).parents[1]
+DATA = Path(__file__).parent / "data"
+COMMITTED = json.loads((DATA / "states.json").read_text())  # of each state in the history, once
 TRAINING_FILES = [
     "data/prepared/train_images.npy",
     "data/prepared/train_labels.npy",
@@ -58,7 +61,7 @@ OTHERS = {
 
 @pytest.fixture
 def params() -> Params:
-    return load_params(ROOT / "params.yaml")
+    return load_params(DATA / "params.yaml")
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +85,16 @@ def change(params: Params, name: str, value: object) -> Params:
 
 def both(params: Params) -> tuple[str, str]:
     return state.identify(params, state.STATE_FILES), state.identify(params, state.TRAINING_FILES)
+
+
+@pytest.mark.parametrize("committed", COMMITTED, ids=lambda committed: committed["commit"][:7])
+def test_committed_states_keep_their_ids(committed: dict[str, Any]) -> None:
+    params = flatten_sections(parse_yaml(committed["params"]))
+    digests = {Path(name): md5 for name, md5 in committed["files"].items()}
+    given = {path: digests[path] for path in state.TRAINING_FILES}
+
+    assert state.combine(params, digests) == committed["state"]
+    assert state.combine(params, given) == committed["training"]
 
 
 def test_ids_are_short_and_of_one_look(params: Params) -> None:
@@ -162,7 +175,7 @@ def test_folder_of_the_repository_does_not_count(
 
 
 def test_how_params_are_written_does_not_count(params: Params, tmp_path: Path) -> None:
-    text = (ROOT / "params.yaml").read_text()
+    text = (DATA / "params.yaml").read_text()
     before, after = "learning_rate: 0.001", "learning_rate: 1e-3  # as in the lesson"
     assert before in text
     (tmp_path / "params.yaml").write_text(text.replace(before, after))
