@@ -19,7 +19,7 @@ from benchmarks.drawn_digits import Drawing, drawings
 from benchmarks.local_server import serving
 from benchmarks.table import number, table
 from pipeline import insight, network
-from pipeline.arrays import ByteArray
+from pipeline.core.arrays import ByteArray
 from pipeline.explore.drawing import PEN, centre, draw
 from pipeline.paths import MODEL
 

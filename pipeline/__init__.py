@@ -8,6 +8,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else a screenful, also whe
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 if "DVC_STAGE" in os.environ:  # from now on, since TensorFlow takes seconds to import
-    from pipeline import stage
+    from pipeline.core import stage
 
     stage.watch_dvc()

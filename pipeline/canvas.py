@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pipeline import mosaic
-from pipeline.arrays import ByteArray
+from pipeline.core.arrays import ByteArray
 from pipeline.figure_style import DPI, WIDTH, new_figure
 
 MARGIN = round(0.3 * DPI)

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from pipeline import files, params_file
-from pipeline.errors import PipelineError
+from pipeline.core import files, params_file
+from pipeline.core.errors import PipelineError
+from pipeline.core.stage import UNWIND_SECONDS
 from pipeline.paths import PARAMS
-from pipeline.stage import UNWIND_SECONDS
 
 Arrays = dict[str, npt.NDArray[Any]]
 # Beside DVC's own temporary files: no output, so that DVC neither removes nor caches it. In the

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.errors import DataError
+from pipeline.core.errors import DataError
 
 
 def checksums_path(folder: Path) -> Path:

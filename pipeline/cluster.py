@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 
 VARIABLE = "TF_CONFIG"
 COMMAND = [sys.executable, "-m", "pipeline.train"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.checksums import checksums_path
-from pipeline.errors import DataError
+from pipeline.core.errors import DataError
 from pipeline.idx_folder import has_idx, read_idx_folder
 from pipeline.image_folder import has_class_folders, read_image_folder
 from pipeline.raw_data import Dataset

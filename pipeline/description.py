@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipeline.arrays import ByteArray, Split, chunks
+from pipeline.core.arrays import ByteArray, Split, chunks
 from pipeline.duplicates import count_repeats, image_keys
 
 DIGITS = 6

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays import ByteArray, LabelArray, chunks
+from pipeline.core.arrays import ByteArray, LabelArray, chunks
 
 KeyArray = npt.NDArray[np.uint64]
 BUCKETS = 32  # by the last bits of the keys: sorting takes memory, and one at a time takes less

@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from pipeline import selection
-from pipeline.arrays import ByteArray
+from pipeline.core.arrays import ByteArray
 from pipeline.figure_style import (
     BLUE,
     BOTTOM,

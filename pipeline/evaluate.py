@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from pipeline import files, insight, network, runtime, scores, selection, splits, stage
-from pipeline.arrays import Split, chunks
-from pipeline.classes import read_classes
-from pipeline.errors import DataError
+from pipeline import insight, network, runtime, scores, selection
+from pipeline.core import files, splits, stage
+from pipeline.core.arrays import Split, chunks
+from pipeline.core.classes import read_classes
+from pipeline.core.errors import DataError
 from pipeline.observations import Observations, quantize, write_observations
 from pipeline.params import load_params
 from pipeline.paths import ERRORS, EVALUATION, MODEL, OBSERVATIONS, PREDICTIONS

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline import mosaic, selection
-from pipeline.arrays import ByteArray, FloatArray, IntArray
 from pipeline.canvas import LINE, SIDE, Canvas
+from pipeline.core.arrays import ByteArray, FloatArray, IntArray
 from pipeline.figure_style import GREY, VERMILLION, styled
 from pipeline.picture_parts import grey_colours
 

@@ -16,8 +16,8 @@ from typing import IO
 
 import numpy as np
 
-from pipeline.arrays import ByteArray, temporary_file
-from pipeline.errors import DataError
+from pipeline.core.arrays import ByteArray, temporary_file
+from pipeline.core.errors import DataError
 
 UNSIGNED_BYTE = 0x08
 ITEM_TYPES = {

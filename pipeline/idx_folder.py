@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.arrays import ByteArray
-from pipeline.classes import parse_classes
-from pipeline.errors import DataError
+from pipeline.core.arrays import ByteArray
+from pipeline.core.classes import parse_classes
+from pipeline.core.errors import DataError
 from pipeline.idx import find_idx, read_idx, spellings
 from pipeline.raw_data import CHANNELS, ArraySplit, Dataset, describe_shape
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.arrays import ByteArray
-from pipeline.errors import DataError
+from pipeline.core.arrays import ByteArray
+from pipeline.core.errors import DataError
 from pipeline.raw_data import resize
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.arrays import ByteArray, Split
-from pipeline.classes import find_fault
-from pipeline.errors import DataError
+from pipeline.core.arrays import ByteArray, Split
+from pipeline.core.classes import find_fault
+from pipeline.core.errors import DataError
 from pipeline.image_file import read_image
 from pipeline.raw_data import Dataset, describe_shape, spill
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays import ByteArray, FloatArray, chunks
+from pipeline.core.arrays import ByteArray, FloatArray, chunks
 from pipeline.runtime import EVALUATION_BATCH_SIZE, keras, tf
 
 STEPS, MAX_STEPS = 32, 1024

@@ -7,8 +7,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from pipeline import replicas
-from pipeline.arrays import Split
 from pipeline.checkpoint import Arrays
+from pipeline.core.arrays import Split
 from pipeline.optimization import Loss
 from pipeline.runtime import EVALUATION_BATCH_SIZE, keras, tf
 

@@ -21,7 +21,7 @@ from pipeline.cluster import (
     split_address,
     start_workers,
 )
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 
 MEETING_SECONDS = 40.0  # in which all must come: somebody may have to start them by hand
 TALK_SECONDS = 5.0  # for one message

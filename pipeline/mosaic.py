@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from PIL import Image
 
-from pipeline.arrays import ByteArray, FloatArray
+from pipeline.core.arrays import ByteArray, FloatArray
 from pipeline.figure_style import BLUE, PALE, VERMILLION
 
 COLUMNS = 16  # most numbers of filters are a multiple of it

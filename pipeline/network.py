@@ -5,8 +5,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from pipeline import files
-from pipeline.errors import DataError
+from pipeline.core import files
+from pipeline.core.errors import DataError
 from pipeline.params import ModelParams
 from pipeline.runtime import keras
 

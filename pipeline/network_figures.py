@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline import mosaic
-from pipeline.arrays import ByteArray, FloatArray
 from pipeline.canvas import LINE, ROOM, SIDE, Canvas
+from pipeline.core.arrays import ByteArray, FloatArray
 from pipeline.figure_style import GREY, format_probability, styled
 
 MAX_FILTERS, MAX_MAPS = 128, 256

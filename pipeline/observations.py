@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline import files
-from pipeline.arrays import ByteArray, FloatArray, IntArray
-from pipeline.errors import DataError
+from pipeline.core import files
+from pipeline.core.arrays import ByteArray, FloatArray, IntArray
+from pipeline.core.errors import DataError
 
 MAPS = "maps/"
 

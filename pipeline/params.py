@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from pipeline import params_faults, params_file
-from pipeline.errors import ParamsError
+from pipeline.core import params_faults, params_file
+from pipeline.core.errors import ParamsError
 from pipeline.feature_maps import feature_map_size
 from pipeline.paths import PARAMS
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from pipeline.arrays import CHUNK, ByteArray
+from pipeline.core.arrays import CHUNK, ByteArray
 
 NAME_LENGTH = 12
 CHARACTER = 0.62  # mean width in ems of what names are made of, in matplotlib's own font

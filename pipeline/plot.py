@@ -12,14 +12,12 @@ from pipeline import (
     example_figures,
     figure_style,
     figures,
-    files,
     network_figures,
-    splits,
-    stage,
     state,
 )
-from pipeline.arrays import Split
-from pipeline.classes import read_classes
+from pipeline.core import files, splits, stage
+from pipeline.core.arrays import Split
+from pipeline.core.classes import read_classes
 from pipeline.observations import Observations, read_observations
 from pipeline.params import load_params
 from pipeline.paths import (

@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-from pipeline import files, splits, stage
-from pipeline.arrays import Split
-from pipeline.classes import write_classes
+from pipeline.core import files, splits, stage
+from pipeline.core.arrays import Split
+from pipeline.core.classes import write_classes
+from pipeline.core.errors import DataError
 from pipeline.dataset import read_dataset
 from pipeline.description import describe
-from pipeline.errors import DataError
 from pipeline.params import PrepareParams, load_params
 from pipeline.paths import DATASET, RAW
 from pipeline.raw_data import Dataset

@@ -5,8 +5,9 @@ import json
 
 import pandas as pd
 
-from pipeline import files, splits, stage, state
-from pipeline.errors import PipelineError
+from pipeline import state
+from pipeline.core import files, splits, stage
+from pipeline.core.errors import PipelineError
 from pipeline.git import git
 from pipeline.params import Params, load_params
 from pipeline.paths import ERRORS, EVALUATION

@@ -7,8 +7,8 @@ import threading
 import time
 from contextlib import suppress
 
-from pipeline import stage
-from pipeline.errors import PipelineError
+from pipeline.core import stage
+from pipeline.core.errors import PipelineError
 from pipeline.params import Params, load_params
 from pipeline.tracking import deadline, store
 from pipeline.tracking.publication import publish_commits, publish_present

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
-from pipeline.arrays import ByteArray, LabelArray, Split, chunks, temporary_file
+from pipeline.core.arrays import ByteArray, LabelArray, Split, chunks, temporary_file
 
 CHANNELS = {1: "grey", 3: "colour"}
 

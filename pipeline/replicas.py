@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays import Split
 from pipeline.checkpoint import Arrays
 from pipeline.cluster import Cluster
-from pipeline.errors import PipelineError
+from pipeline.core.arrays import Split
+from pipeline.core.errors import PipelineError
+from pipeline.core.splits import take_images
 from pipeline.runtime import tf
-from pipeline.splits import take_images
 
 LOST = (
     tf.errors.AbortedError,

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import stage
-from pipeline.errors import PipelineError
+from pipeline.core import stage
+from pipeline.core.errors import PipelineError
 from pipeline.review.errors import ReportError
 from pipeline.review.lookup import Lookup
 

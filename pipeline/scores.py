@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.metrics import log_loss, precision_score, recall_score
 
 from pipeline import calibration
-from pipeline.arrays import LabelArray, chunks
+from pipeline.core.arrays import LabelArray, chunks
 
 Probabilities = npt.NDArray[np.float32]
 

@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Iterator
 
-from pipeline import files, stage
-from pipeline.errors import PipelineError
+from pipeline.core import files, stage
+from pipeline.core.errors import PipelineError
 from pipeline.experiments.dvc_run import end_with_terminal, remove_experiment, run_experiment
 from pipeline.git import unknown
 from pipeline.params import Params, load_params

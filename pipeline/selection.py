@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.arrays import FloatArray, IntArray
+from pipeline.core.arrays import FloatArray, IntArray
 
 CONFIDENT_ERRORS = 24
 FOLLOWED = 20  # of the first of each class: data may have hundreds of classes

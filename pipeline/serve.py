@@ -3,8 +3,8 @@
 import argparse
 import socket
 
-from pipeline import stage
-from pipeline.errors import PipelineError
+from pipeline.core import stage
+from pipeline.core.errors import PipelineError
 from pipeline.params import load_params
 from pipeline.tracking import registry, store
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline import files, splits
+from pipeline.core import files, splits
 from pipeline.params import Params, flatten
 from pipeline.paths import ERRORS, EVALUATION, MODEL
 

@@ -2,7 +2,7 @@
 
 import json
 
-from pipeline import files, stage
+from pipeline.core import files, stage
 from pipeline.params import load_params
 from pipeline.paths import EVALUATION
 

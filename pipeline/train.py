@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pipeline import files, history, meeting, splits, stage
-from pipeline.arrays import Split
+from pipeline import history, meeting
 from pipeline.checkpoint import Arrays, Checkpoint, add_gpus, identify_training
-from pipeline.classes import read_classes
 from pipeline.cluster import Cluster
-from pipeline.errors import ParamsError, PipelineError
+from pipeline.core import files, splits, stage
+from pipeline.core.arrays import Split
+from pipeline.core.classes import read_classes
+from pipeline.core.errors import ParamsError, PipelineError
 from pipeline.feature_maps import feature_map_size
 from pipeline.params import ModelParams, Params, load_params
 from pipeline.paths import HISTORY, MODEL, PARAMS

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pandas as pd
 
 from pipeline import history, network, replicas
-from pipeline.arrays import Split
 from pipeline.augmentation import RandomAffine
 from pipeline.checkpoint import Arrays
 from pipeline.cluster import ALONE, Cluster
-from pipeline.errors import PipelineError
+from pipeline.core.arrays import Split
+from pipeline.core.errors import PipelineError
 from pipeline.learner import Learner
 from pipeline.optimization import build_loss, build_optimizer
 from pipeline.params import Params

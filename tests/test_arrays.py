@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from pipeline.arrays import CHUNK, chunks, let_go
+from pipeline.core.arrays import CHUNK, chunks, let_go
 from tests.conftest import ROOT
 
 ROWS, ROW_SIZE = 300_000, 1000  # 300 MB
@@ -16,7 +16,7 @@ ROWS, ROW_SIZE = 300_000, 1000  # 300 MB
 READ = f"""
 import resource, sys
 import numpy as np
-from pipeline.arrays import chunks
+from pipeline.core.arrays import chunks
 
 array = np.memmap(sys.argv[1], np.uint8, "r", shape=({ROWS}, {ROW_SIZE}))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

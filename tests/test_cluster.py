@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from pipeline.cluster import ALONE, Cluster, read_cluster
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 from pipeline.meeting import gather, meet
 
 TWO = ["10.0.0.1:2222", "10.0.0.2:2222"]

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from pipeline.arrays import Split
+from pipeline.core.arrays import Split
+from pipeline.core.errors import DataError
 from pipeline.dataset import read_dataset
-from pipeline.errors import DataError
 from pipeline.idx import find_idx, read_idx
 
 MNIST = Path(__file__).parents[1] / "data" / "raw" / "mnist"

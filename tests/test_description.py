@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from pipeline.arrays import Split
+from pipeline.core.arrays import Split
 from pipeline.dataset import read_dataset
 from pipeline.description import class_balance, describe
 from pipeline.params import PrepareParams

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from pipeline.errors import ParamsError, PipelineError
+from pipeline.core.errors import ParamsError, PipelineError
 from pipeline.experiments import page, runner
 from pipeline.experiments.definitions import Experiment, read_experiments
 from pipeline.experiments.dvc_run import arguments

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import files, network
-from pipeline.errors import DataError
+from pipeline import network
+from pipeline.core import files
+from pipeline.core.errors import DataError
 from pipeline.runtime import keras
 from tests.conftest import SMALL, Clone
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import fetch
-from pipeline.errors import DataError
+from pipeline.core.errors import DataError
 from pipeline.git import unknown
 from tests.conftest import Clone
 

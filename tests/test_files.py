@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import files
-from pipeline.errors import DataError, PipelineError
+from pipeline.core import files
+from pipeline.core.errors import DataError, PipelineError
 
 ROOT = Path(__file__).parents[1]
 
@@ -215,7 +215,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from pipeline import files
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 
 path, size = Path(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from pipeline.core.errors import DataError
 from pipeline.dataset import read_dataset
-from pipeline.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
 NO_OPTIONS: Mapping[str, Any] = {}

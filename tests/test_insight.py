@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from pipeline import evaluate, insight, network, scores, selection
-from pipeline.arrays import ByteArray, Split
+from pipeline.core.arrays import ByteArray, Split
 from pipeline.params import ModelParams
 from pipeline.runtime import keras
 

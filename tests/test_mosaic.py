@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from pipeline import mosaic
-from pipeline.arrays import ByteArray
+from pipeline.core.arrays import ByteArray
 
 PALE = (0xE2, 0xE2, 0xE2)
 

@@ -382,7 +382,7 @@ def test_every_kind_of_import_is_noticed(statement: str) -> None:
         "pipeline/plot.py": statement,
         "pipeline/review/__init__.py": "from pipeline import errors",
         "pipeline/review/compare.py": "CHANGES = []",
-        "pipeline/errors.py": "",
+        "pipeline/core/errors.py": "",
         "pipeline/unused.py": "",
     }
 
@@ -391,7 +391,7 @@ def test_every_kind_of_import_is_noticed(statement: str) -> None:
         "pipeline.plot",
         "pipeline.review",
         "pipeline.review.compare",
-        "pipeline.errors",
+        "pipeline.core.errors",
     }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from pipeline.errors import DataError
+from pipeline.core.errors import DataError
 from pipeline.observations import (
     Observations,
     quantize,

@@ -9,7 +9,7 @@ import pytest
 from dvc.utils.serialize import load_yaml
 from pydantic import ValidationError
 
-from pipeline.errors import ParamsError
+from pipeline.core.errors import ParamsError
 from pipeline.params import flatten, load_params
 
 ROOT = Path(__file__).parents[1]

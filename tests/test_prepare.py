@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from pipeline.arrays import Split
-from pipeline.errors import DataError
+from pipeline.core.arrays import Split
+from pipeline.core.errors import DataError
 from pipeline.params import PrepareParams
 from pipeline.prepare import select_splits
 from pipeline.raw_data import ArraySplit, Dataset

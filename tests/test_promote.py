@@ -11,7 +11,7 @@ import pytest
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.entities.model_registry import ModelVersion
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 from pipeline.promote import read_level
 from tests.conftest import Clone
 

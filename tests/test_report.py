@@ -20,7 +20,7 @@ from statsmodels.stats.power import TTestIndPower
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from pipeline import report
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 from pipeline.review.document import read_test_images
 from pipeline.review.reading import at_commit
 from tests.conftest import ROOT

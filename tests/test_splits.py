@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline import splits
-from pipeline.arrays import Split
-from pipeline.errors import DataError
+from pipeline.core import splits
+from pipeline.core.arrays import Split
+from pipeline.core.errors import DataError
 
 IMAGES = Path("data/prepared/val_images.npy")
 LABELS = Path("data/prepared/val_labels.npy")

@@ -17,7 +17,7 @@ DEADLINE = 60  # seconds: generous, for machines under load
 COMMAND = """
 import os, signal, sys, time
 from pipeline import stage
-from pipeline.errors import DataError, ParamsError, PipelineError
+from pipeline.core.errors import DataError, ParamsError, PipelineError
 def main():
     exec(sys.argv[1])
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline import state
-from pipeline.errors import DataError
+from pipeline.core.errors import DataError
 from pipeline.params import Params, flatten, load_params
 from pipeline.tracking.origin import flatten_sections, parse_yaml
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.errors import ParamsError
+from pipeline.core.errors import ParamsError
 from pipeline.params import Params, load_params
 from pipeline.sweep.identity import INPUTS, open_folder
 from pipeline.sweep.journal import FAILED, FINISHED, STOPPED, Journal, find_best

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from pipeline import evaluate, learner, network, optimization, trainer
-from pipeline.arrays import Split
-from pipeline.errors import PipelineError
+from pipeline.core.arrays import Split
+from pipeline.core.errors import PipelineError
 from pipeline.params import Params, load_params
 from pipeline.runtime import keras
 from tests.conftest import ROOT

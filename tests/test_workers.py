@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from pipeline import evaluate, network
-from pipeline.arrays import Split
+from pipeline.core.arrays import Split
 from tests.conftest import ROOT, Clone
 
 RECIPE = {
@@ -212,7 +212,7 @@ from pipeline.runtime import tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from pipeline import replicas, trainer
-from pipeline.arrays import Split
+from pipeline.core.arrays import Split
 from pipeline.params import Params, flatten, load_params
 
 images = np.random.default_rng(0).integers(0, 256, (21, 28, 28, 1), dtype=np.uint8)

@@ -4,9 +4,9 @@ import argparse
 import os
 import sys
 
-from pipeline import stage
+from pipeline.core import stage
+from pipeline.core.errors import DataError, PipelineError
 from pipeline.dataset import find_reader
-from pipeline.errors import DataError, PipelineError
 from pipeline.experiments import page
 from pipeline.experiments.definitions import EXPERIMENTS, Experiment, read_experiments
 from pipeline.experiments.dvc_run import end_with_terminal

@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline import params_faults, params_file
-from pipeline.errors import ParamsError
+from pipeline.core import params_faults, params_file
+from pipeline.core.errors import ParamsError
 from pipeline.params import Params, flatten, unflatten
 
 EXPERIMENTS = Path("experiments.yaml")

@@ -15,7 +15,7 @@ from typing import IO
 
 import psutil
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 
 COMMAND = [sys.executable, "-m", "dvc", "exp"]
 STOP_SECONDS = 30.0  # longer than a stage takes to end

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import files
-from pipeline.errors import PipelineError
+from pipeline.core import files
+from pipeline.core.errors import PipelineError
 from pipeline.experiments.definitions import LESSON, Experiment
 from pipeline.experiments.learning_curve import learning_curve
 from pipeline.experiments.table import results_table

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 from pipeline.experiments.definitions import Experiment
 from pipeline.experiments.dvc_run import arguments, remove_experiment, run_experiment
 from pipeline.git import git, resolve, unknown

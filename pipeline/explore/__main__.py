@@ -3,8 +3,9 @@
 import argparse
 from importlib.util import find_spec
 
-from pipeline import serve, stage
-from pipeline.errors import PipelineError
+from pipeline import serve
+from pipeline.core import stage
+from pipeline.core.errors import PipelineError
 from pipeline.params import load_params
 
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 from nicegui import ui
 
-from pipeline.arrays import IntArray, LabelArray
+from pipeline.core.arrays import IntArray, LabelArray
 
 ANY = -1  # class
 

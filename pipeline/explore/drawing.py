@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipeline.arrays import ByteArray
+from pipeline.core.arrays import ByteArray
 
 Stroke = Sequence[tuple[float, float]]  # points x, y, from the top left
 

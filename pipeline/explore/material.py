@@ -4,10 +4,11 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline import files, network, splits
-from pipeline.arrays import IntArray, Split
-from pipeline.classes import read_classes
-from pipeline.errors import DataError, PipelineError
+from pipeline import network
+from pipeline.core import files, splits
+from pipeline.core.arrays import IntArray, Split
+from pipeline.core.classes import read_classes
+from pipeline.core.errors import DataError, PipelineError
 from pipeline.paths import ERRORS, MODEL
 from pipeline.predictions import parse_predictions
 from pipeline.runtime import keras

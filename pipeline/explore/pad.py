@@ -6,7 +6,7 @@ from nicegui import ui
 from nicegui.events import MouseEventArguments
 from PIL import Image
 
-from pipeline.arrays import ByteArray
+from pipeline.core.arrays import ByteArray
 from pipeline.explore import drawing, pictures
 
 FINENESS = 10  # points of the pad to a pixel of the image

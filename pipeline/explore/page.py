@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from nicegui import run, ui
 
-from pipeline.arrays import ByteArray
+from pipeline.core.arrays import ByteArray
 from pipeline.explore import drawing
 from pipeline.explore.chooser import Chooser
 from pipeline.explore.material import Material

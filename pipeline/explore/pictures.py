@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from pipeline.arrays import ByteArray, FloatArray
+from pipeline.core.arrays import ByteArray, FloatArray
 from pipeline.figure_style import SKY, VERMILLION
 
 BACKGROUND = "#10151c"  # between maps, and behind them

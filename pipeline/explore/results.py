@@ -4,7 +4,7 @@ import numpy as np
 from nicegui import ui
 from PIL import Image
 
-from pipeline.arrays import FloatArray
+from pipeline.core.arrays import FloatArray
 from pipeline.explore import pictures
 from pipeline.figure_style import SKY, VERMILLION
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from scipy.special import softmax
 
 from pipeline import insight
-from pipeline.arrays import ByteArray, FloatArray
+from pipeline.core.arrays import ByteArray, FloatArray
 from pipeline.explore import pictures
 from pipeline.runtime import keras
 

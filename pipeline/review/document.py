@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import files, splits
-from pipeline.arrays import ByteArray
-from pipeline.errors import DataError, PipelineError
+from pipeline.core import files, splits
+from pipeline.core.arrays import ByteArray
+from pipeline.core.errors import DataError, PipelineError
 from pipeline.idx_folder import read_images
 from pipeline.paths import RAW
 from pipeline.review import changes, measures, paired, tables, verdict, wording

@@ -1,6 +1,6 @@
 """How a report fails."""
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 
 
 class ReportError(PipelineError):

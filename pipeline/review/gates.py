@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, Judgement, Verdict
 
 

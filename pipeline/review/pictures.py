@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.arrays import ByteArray
+from pipeline.core.arrays import ByteArray
 from pipeline.figure_style import (
     BLUE,
     BOTTOM,

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, state
-from pipeline.errors import PipelineError
+from pipeline import state
+from pipeline.core import files
+from pipeline.core.errors import PipelineError
 from pipeline.git import git
 from pipeline.paths import EVALUATION, MODEL
 from pipeline.review.reproduced import shorten

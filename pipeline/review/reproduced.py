@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 
 SHOWN = 3  # names in a message
 

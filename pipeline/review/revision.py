@@ -8,8 +8,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import state
+from pipeline.core.splits import array_paths
 from pipeline.review.spread import Spread
-from pipeline.splits import array_paths
 
 CODE = Path("pipeline")
 LOCK = Path("dvc.lock")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline import splits, stage
-from pipeline.arrays import Split
-from pipeline.classes import read_classes
-from pipeline.errors import PipelineError
+from pipeline.core import splits, stage
+from pipeline.core.arrays import Split
+from pipeline.core.classes import read_classes
+from pipeline.core.errors import PipelineError
 from pipeline.experiments.definitions import Experiment
 from pipeline.experiments.dvc_run import arguments, end_with_terminal
 from pipeline.experiments.runner import run_all

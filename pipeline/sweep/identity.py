@@ -5,7 +5,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline import checkpoint, files, params_file, splits, state
+from pipeline import checkpoint, state
+from pipeline.core import files, params_file, splits
 from pipeline.params import Params, flatten
 from pipeline.paths import CLASSES, PARAMS
 from pipeline.sweep.settings import SWEEP, Settings

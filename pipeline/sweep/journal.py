@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import files
+from pipeline.core import files
 
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 OVER = "over"

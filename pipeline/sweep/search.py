@@ -12,8 +12,8 @@ import numpy as np
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
-from pipeline.arrays import Split
-from pipeline.errors import PipelineError
+from pipeline.core.arrays import Split
+from pipeline.core.errors import PipelineError
 from pipeline.history import MEASURES
 from pipeline.params import Params
 from pipeline.sweep.journal import FAILED, STOPPED, Journal, Trial

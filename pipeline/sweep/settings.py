@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from pipeline import params_faults, params_file
-from pipeline.errors import ParamsError
+from pipeline.core import params_faults, params_file
+from pipeline.core.errors import ParamsError
 from pipeline.params import Params, Strict
 from pipeline.paths import PARAMS
 from pipeline.sweep.space import Range, find_faults, find_misfits, read_range

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline import params_faults
+from pipeline.core import params_faults
 from pipeline.feature_maps import feature_map_size
 from pipeline.params import Params, flatten, unflatten
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from ray import tune
 
-from pipeline.arrays import Split
-from pipeline.errors import PipelineError
+from pipeline.core.arrays import Split
+from pipeline.core.errors import PipelineError
 from pipeline.params import Params
 from pipeline.sweep.space import apply
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline import files
+from pipeline.core import files
 
 CachePath = Callable[[str], str]
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from pipeline import files, splits
+from pipeline.core import files, splits
 from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY, NETWORK_PICTURES
 from pipeline.tracking import runs
 from pipeline.tracking.logged_model import attach_model

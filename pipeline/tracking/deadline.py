@@ -12,8 +12,8 @@ from queue import Empty, SimpleQueue
 
 import psutil
 
-from pipeline.errors import PipelineError
-from pipeline.stage import SHELLS
+from pipeline.core.errors import PipelineError
+from pipeline.core.stage import SHELLS
 from pipeline.tracking import store
 from pipeline.tracking.processes import identify_process, is_same
 

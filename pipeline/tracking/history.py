@@ -6,8 +6,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipeline import files, state
-from pipeline.errors import DataError
+from pipeline import state
+from pipeline.core import files
+from pipeline.core.errors import DataError
+from pipeline.core.splits import array_paths
 from pipeline.git import extract, git
 from pipeline.paths import (
     DATASET,
@@ -20,7 +22,6 @@ from pipeline.paths import (
     NETWORK_PICTURES,
     PARAMS,
 )
-from pipeline.splits import array_paths
 from pipeline.tracking.cached_files import CachePath, find_cached, link_cached_folder
 from pipeline.tracking.commits import Commit, branches_by_commit, commits_with, experiments
 from pipeline.tracking.origin import (

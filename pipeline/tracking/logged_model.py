@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline import files
+from pipeline.core import files
 from pipeline.paths import EVALUATION, MODEL
 from pipeline.tracking.snapshot import Snapshot
 

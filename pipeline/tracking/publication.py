@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeline import splits
+from pipeline.core import splits
 from pipeline.params import Params
 from pipeline.paths import MODEL
 from pipeline.tracking import runs, store

@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterable, Mapping
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from pipeline import files
-from pipeline.errors import PipelineError
+from pipeline.core import files
+from pipeline.core.errors import PipelineError
 from pipeline.paths import MODEL
 from pipeline.tracking import deadline, runs, store
 from pipeline.tracking.origin import Origin

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 from pipeline.tracking.database import ARTIFACTS_TAG, create_database, follow_artifacts
 
 if TYPE_CHECKING:

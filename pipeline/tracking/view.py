@@ -7,7 +7,7 @@ as a view, a tag of the experiment, that a link opens; the UI lists it under "Vi
 import json
 import sys
 
-from pipeline import stage
+from pipeline.core import stage
 from pipeline.tracking import runs, store
 
 KEY = "pipeline"

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from pipeline import files
+from pipeline.core import files
 from pipeline.paths import CLASSES
 
 MAX_CHARACTERS = 100

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import files
-from pipeline.arrays import ByteArray, Split
-from pipeline.errors import DataError
+from pipeline.core import files
+from pipeline.core.arrays import ByteArray, Split
+from pipeline.core.errors import DataError
 from pipeline.paths import PREPARED
 
 NAMES = ("train", "val", "test")

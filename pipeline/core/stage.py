@@ -11,7 +11,7 @@ from types import FrameType
 
 import psutil
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 
 SHELLS = {"sh", "bash", "dash", "fish", "ksh", "zsh"}
 POLL_SECONDS = 0.2

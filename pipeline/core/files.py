@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays import ByteArray, LabelArray, chunks
-from pipeline.errors import DataError, PipelineError
+from pipeline.core.arrays import ByteArray, LabelArray, chunks
+from pipeline.core.errors import DataError, PipelineError
 
 REMEDY = "`dvc repro` makes it again"
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows

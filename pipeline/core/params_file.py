@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
-from pipeline.errors import ParamsError
+from pipeline.core.errors import ParamsError
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:
