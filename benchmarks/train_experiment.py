@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from benchmarks.bench import SMALL
 from pipeline import evaluate, runtime, trainer
-from pipeline.dataset import read_dataset
+from pipeline.data.dataset import read_dataset
 from pipeline.experiments.definitions import read_experiments
 from pipeline.params import Params
 from pipeline.paths import RAW

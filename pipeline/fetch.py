@@ -15,9 +15,9 @@ from pathlib import Path
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from pipeline.checksums import read_checksums
 from pipeline.core import files, stage
 from pipeline.core.errors import DataError
+from pipeline.data.checksums import read_checksums
 from pipeline.paths import RAW
 
 # H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine

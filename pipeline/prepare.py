@@ -6,11 +6,11 @@ from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split
 from pipeline.core.classes import write_classes
 from pipeline.core.errors import DataError
-from pipeline.dataset import read_dataset
-from pipeline.description import describe
+from pipeline.data.dataset import read_dataset
+from pipeline.data.description import describe
+from pipeline.data.raw_data import Dataset
 from pipeline.params import PrepareParams, load_params
 from pipeline.paths import DATASET, RAW
-from pipeline.raw_data import Dataset
 
 
 def select_splits(dataset: Dataset, params: PrepareParams) -> dict[str, Split]:

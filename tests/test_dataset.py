@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.core.arrays import Split
 from pipeline.core.errors import DataError
-from pipeline.dataset import read_dataset
-from pipeline.idx import find_idx, read_idx
+from pipeline.data.dataset import read_dataset
+from pipeline.data.idx import find_idx, read_idx
 
 MNIST = Path(__file__).parents[1] / "data" / "raw" / "mnist"
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import entropy
 
 from pipeline.core.arrays import Split
-from pipeline.dataset import read_dataset
-from pipeline.description import class_balance, describe
+from pipeline.data.dataset import read_dataset
+from pipeline.data.description import class_balance, describe
 from pipeline.params import PrepareParams
 from pipeline.prepare import select_splits
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from pipeline.core.errors import DataError
-from pipeline.dataset import read_dataset
+from pipeline.data.dataset import read_dataset
 
 Pixels = npt.NDArray[np.uint8]
 NO_OPTIONS: Mapping[str, Any] = {}

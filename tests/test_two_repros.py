@@ -12,7 +12,7 @@ from tests.ui import use_this_environment
 
 # A module that each command imports when it is at work, and no other command.
 AT_WORK = {
-    "prepare": "pipeline.dataset",
+    "prepare": "pipeline.data.dataset",
     "train": "pipeline.trainer",
     "evaluate": "pipeline.insight",
     "plot": "pipeline.figures",

@@ -6,7 +6,7 @@ import sys
 
 from pipeline.core import stage
 from pipeline.core.errors import DataError, PipelineError
-from pipeline.dataset import find_reader
+from pipeline.data.dataset import find_reader
 from pipeline.experiments import page
 from pipeline.experiments.definitions import EXPERIMENTS, Experiment, read_experiments
 from pipeline.experiments.dvc_run import end_with_terminal

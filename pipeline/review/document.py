@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.core import files, splits
 from pipeline.core.arrays import ByteArray
 from pipeline.core.errors import DataError, PipelineError
-from pipeline.idx_folder import read_images
+from pipeline.data.idx_folder import read_images
 from pipeline.paths import RAW
 from pipeline.review import changes, measures, paired, tables, verdict, wording
 from pipeline.review.lookup import Lookup

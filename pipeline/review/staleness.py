@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.checksums import read_checksums
 from pipeline.core import files
+from pipeline.data.checksums import read_checksums
 from pipeline.paths import METRICS, PARAMS
 from pipeline.review.revision import LOCK, STAGES, DeclaredStage, LockedStage, Revision
 from pipeline.tracking.origin import parse_yaml

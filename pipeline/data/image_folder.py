@@ -17,8 +17,8 @@ import numpy as np
 from pipeline.core.arrays import ByteArray, Split
 from pipeline.core.classes import find_fault
 from pipeline.core.errors import DataError
-from pipeline.image_file import read_image
-from pipeline.raw_data import Dataset, describe_shape, spill
+from pipeline.data.image_file import read_image
+from pipeline.data.raw_data import Dataset, describe_shape, spill
 
 SPLITS = ("train", "test")
 ENDINGS = {".png", ".jpg", ".jpeg"}

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline.checksums import checksums_path
 from pipeline.core.errors import DataError
-from pipeline.idx_folder import has_idx, read_idx_folder
-from pipeline.image_folder import has_class_folders, read_image_folder
-from pipeline.raw_data import Dataset
+from pipeline.data.checksums import checksums_path
+from pipeline.data.idx_folder import has_idx, read_idx_folder
+from pipeline.data.image_folder import has_class_folders, read_image_folder
+from pipeline.data.raw_data import Dataset
 
 LAYOUTS = (
     "four IDX files named like MNIST's, such as train-images-idx3-ubyte.gz, or class folders of "

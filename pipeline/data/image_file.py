@@ -8,7 +8,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.core.arrays import ByteArray
 from pipeline.core.errors import DataError
-from pipeline.raw_data import resize
+from pipeline.data.raw_data import resize
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FORMATS = ("PNG", "JPEG")

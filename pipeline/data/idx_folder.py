@@ -7,8 +7,8 @@ import numpy as np
 from pipeline.core.arrays import ByteArray
 from pipeline.core.classes import parse_classes
 from pipeline.core.errors import DataError
-from pipeline.idx import find_idx, read_idx, spellings
-from pipeline.raw_data import CHANNELS, ArraySplit, Dataset, describe_shape
+from pipeline.data.idx import find_idx, read_idx, spellings
+from pipeline.data.raw_data import CHANNELS, ArraySplit, Dataset, describe_shape
 
 CLASS_NAMES = "classes.txt"
 

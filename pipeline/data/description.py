@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipeline.core.arrays import ByteArray, Split, chunks
-from pipeline.duplicates import count_repeats, image_keys
+from pipeline.data.duplicates import count_repeats, image_keys
 
 DIGITS = 6
 
