@@ -18,9 +18,10 @@ from benchmarks.browser import BROWSER_OPTIONS, installed_browser
 from benchmarks.drawn_digits import Drawing, drawings
 from benchmarks.local_server import serving
 from benchmarks.table import number, table
-from pipeline import insight, network
+from pipeline import insight
 from pipeline.core.arrays import ByteArray
 from pipeline.explore.drawing import PEN, centre, draw
+from pipeline.model import network
 from pipeline.paths import MODEL
 
 CORES = 2  # what the target is for

@@ -2,8 +2,8 @@
 
 import math
 
+from pipeline.model.runtime import keras, tf
 from pipeline.params import AugmentationParams
-from pipeline.runtime import keras, tf
 
 
 class RandomAffine(keras.Layer):  # type: ignore[misc]

@@ -3,16 +3,17 @@
 import numpy as np
 import pandas as pd
 
-from pipeline import insight, network, runtime, scores, selection
+from pipeline import insight, scores, selection
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split, chunks
 from pipeline.core.classes import read_classes
 from pipeline.core.errors import DataError
+from pipeline.model import network, runtime
+from pipeline.model.runtime import keras
 from pipeline.observations import Observations, quantize, write_observations
 from pipeline.params import load_params
 from pipeline.paths import ERRORS, EVALUATION, MODEL, OBSERVATIONS, PREDICTIONS
 from pipeline.predictions import format_predictions
-from pipeline.runtime import keras
 
 
 def predict(model: keras.Model, test: Split, classes: int) -> scores.Probabilities:

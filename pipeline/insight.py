@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.arrays import ByteArray, FloatArray, chunks
-from pipeline.runtime import EVALUATION_BATCH_SIZE, keras, tf
+from pipeline.model.runtime import EVALUATION_BATCH_SIZE, keras, tf
 
 STEPS, MAX_STEPS = 32, 1024
 BATCH = 32  # steps at a time

@@ -9,8 +9,8 @@ from tqdm import tqdm
 from pipeline import replicas
 from pipeline.checkpoint import Arrays
 from pipeline.core.arrays import Split
+from pipeline.model.runtime import EVALUATION_BATCH_SIZE, keras, tf
 from pipeline.optimization import Loss
-from pipeline.runtime import EVALUATION_BATCH_SIZE, keras, tf
 
 
 class Learner:

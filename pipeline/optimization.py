@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from pipeline.model.runtime import keras, tf
 from pipeline.params import TrainParams
-from pipeline.runtime import keras, tf
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,

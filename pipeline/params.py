@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pipeline.core import params_faults, params_file
 from pipeline.core.errors import ParamsError
-from pipeline.feature_maps import feature_map_size
+from pipeline.model.feature_maps import feature_map_size
 from pipeline.paths import PARAMS
 
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]  # TensorFlow's sizes are 32-bit in places

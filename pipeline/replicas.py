@@ -15,7 +15,7 @@ from pipeline.cluster import Cluster
 from pipeline.core.arrays import Split
 from pipeline.core.errors import PipelineError
 from pipeline.core.splits import take_images
-from pipeline.runtime import tf
+from pipeline.model.runtime import tf
 
 LOST = (
     tf.errors.AbortedError,

@@ -30,7 +30,7 @@ def serve(name: str, port: int) -> None:
                     f"{name} has no champion to serve; `python -m pipeline.promote` makes the "
                     "present state the champion"
                 )
-            from pipeline import runtime  # noqa: F401, or TensorFlow's import fills the screen
+            from pipeline.model import runtime  # noqa: F401, or TensorFlow's import fills the screen
             from pipeline.tracking.scoring import ScoringServer
 
             server = ScoringServer(f"models:/{name}/{champion.version}")

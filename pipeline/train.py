@@ -14,7 +14,7 @@ from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split
 from pipeline.core.classes import read_classes
 from pipeline.core.errors import ParamsError, PipelineError
-from pipeline.feature_maps import feature_map_size
+from pipeline.model.feature_maps import feature_map_size
 from pipeline.params import ModelParams, Params, load_params
 from pipeline.paths import HISTORY, MODEL, PARAMS
 from pipeline.tracking.training_run import TrainingRun
@@ -52,7 +52,8 @@ def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
             print(f"Going on after epoch {len(done)}, where training was cut off", flush=True)
         with TrainingRun(params, key_here, done) as run:
             # Takes seconds, in which the process that the run has started imports MLflow.
-            from pipeline import network, runtime, trainer
+            from pipeline import trainer
+            from pipeline.model import network, runtime
 
             runtime.configure(params.train.threads)
             start = time.perf_counter() - seconds
@@ -84,7 +85,8 @@ def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
 
 def _help(data: Data, params: Params, cluster: Cluster) -> None:
     """Train as one of many workers, whose chief writes the outputs."""
-    from pipeline import runtime, trainer
+    from pipeline import trainer
+    from pipeline.model import runtime
 
     runtime.configure(params.train.threads)
     train, val, classes = data

@@ -5,16 +5,17 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from pipeline import history, network, replicas
+from pipeline import history, replicas
 from pipeline.augmentation import RandomAffine
 from pipeline.checkpoint import Arrays
 from pipeline.cluster import ALONE, Cluster
 from pipeline.core.arrays import Split
 from pipeline.core.errors import PipelineError
 from pipeline.learner import Learner
+from pipeline.model import network
+from pipeline.model.runtime import keras, tf
 from pipeline.optimization import build_loss, build_optimizer
 from pipeline.params import Params
-from pipeline.runtime import keras, tf
 
 EpochEnd = Callable[[int, dict[str, float]], None]
 

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import network
 from pipeline.core import files
 from pipeline.core.errors import DataError
-from pipeline.runtime import keras
+from pipeline.model import network
+from pipeline.model.runtime import keras
 from tests.conftest import SMALL, Clone
 
 pytestmark = pytest.mark.untracked

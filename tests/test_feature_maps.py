@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.feature_maps import feature_map_size
+from pipeline.model.feature_maps import feature_map_size
 
 SMALLER = "use fewer layers or a smaller kernel_size"
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from pipeline import evaluate, insight, network, scores, selection
+from pipeline import evaluate, insight, scores, selection
 from pipeline.core.arrays import ByteArray, Split
+from pipeline.model import network
+from pipeline.model.runtime import keras
 from pipeline.params import ModelParams
-from pipeline.runtime import keras
 
 Shape = tuple[int, int, int]
 shapes = pytest.mark.parametrize("shape", [(12, 14, 1), (16, 16, 3)])

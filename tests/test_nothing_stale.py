@@ -238,8 +238,8 @@ def test_files_are_declared_and_no_network_is_used(new_clone: Callable[[], Clone
             ["train: imports pipeline/__init__.py, which is not among its deps"],
         ),
         (
-            "prepare deps +pipeline/network.py",
-            ["prepare: depends on pipeline/network.py, which it does not import"],
+            "prepare deps +pipeline/model/network.py",
+            ["prepare: depends on pipeline/model/network.py, which it does not import"],
         ),
         (
             "train deps +pipeline/tracking.py",
@@ -456,7 +456,7 @@ def main():
 """
     sources = {
         "pipeline/train.py": train,
-        "pipeline/network.py": "def build(p): p.dropout\ndef ignore(seed): pass",
+        "pipeline/model/network.py": "def build(p): p.dropout\ndef ignore(seed): pass",
         "pipeline/tracking.py": "def log(params, seed): params.dropout",
         "pipeline/params.py": "def load_params(): pass",
     }

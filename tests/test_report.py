@@ -277,7 +277,11 @@ def test_a_class_that_breaks_is_named(repo: ReviewRepository, run: Report) -> No
             lambda text: text.replace("epochs: 10", "epochs: 11"),
             "train.epochs is 11",
         ),
-        ("pipeline/network.py", lambda text: text + "# More\n", "pipeline/network.py is not what"),
+        (
+            "pipeline/model/network.py",
+            lambda text: text + "# More\n",
+            "pipeline/model/network.py is not what",
+        ),
         (
             "params.yaml",
             lambda text: text.replace("test_samples: 10000", "test_samples: 300"),
@@ -489,7 +493,7 @@ def test_seed_is_not_all_where_something_else_was_changed_too(
     repo.edit_params({"train.seed": 1})
     repo.change_errors(0, 100)
     if where == "code":
-        with (repo.path / "pipeline/network.py").open("a") as module:
+        with (repo.path / "pipeline/model/network.py").open("a") as module:
             module.write("# Changed\n")
     elif where == "command":
         for name in ("dvc.yaml", "dvc.lock"):

@@ -212,7 +212,7 @@ def test_champion_is_the_file_that_dvc_holds(promoted: Clone, champion: str) -> 
 def test_champion_predicts_the_bits_of_dvcs_file(
     promoted: Clone, champion: str, images: Images, predictions: pd.DataFrame
 ) -> None:
-    from pipeline.runtime import EVALUATION_BATCH_SIZE, keras
+    from pipeline.model.runtime import EVALUATION_BATCH_SIZE, keras
 
     ours = keras.saving.load_model(promoted.path / "models/model.keras", compile=False)
     expected = ours.predict(images, batch_size=EVALUATION_BATCH_SIZE, verbose=0)

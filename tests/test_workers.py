@@ -16,8 +16,9 @@ import pandas as pd
 import psutil
 import pytest
 
-from pipeline import evaluate, network
+from pipeline import evaluate
 from pipeline.core.arrays import Split
+from pipeline.model import network
 from tests.conftest import ROOT, Clone
 
 RECIPE = {
@@ -208,7 +209,7 @@ def test_training_of_two_repeats_itself_also_after_one_was_lost(clone: Clone) ->
 SEVERAL_DEVICES = """
 import json, sys
 import numpy as np
-from pipeline.runtime import tf
+from pipeline.model.runtime import tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from pipeline import replicas, trainer
@@ -228,7 +229,7 @@ print(history.to_csv(index=False))
 """
 SHARE = """
 import numpy as np
-from pipeline.runtime import tf
+from pipeline.model.runtime import tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from pipeline import replicas

@@ -18,8 +18,8 @@ def main() -> None:
     if not find_spec("nicegui"):
         raise PipelineError("the page needs NiceGUI: pip install -r requirements-explore.txt")
     with serve.bind(port) as listener:
-        from pipeline import runtime
         from pipeline.explore import material, server
+        from pipeline.model import runtime
 
         runtime.configure(params.train.threads)
         server.serve(material.load(params.prepare.dataset), listener)

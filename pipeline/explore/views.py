@@ -7,7 +7,7 @@ from scipy.special import softmax
 from pipeline import insight
 from pipeline.core.arrays import ByteArray, FloatArray
 from pipeline.explore import pictures
-from pipeline.runtime import keras
+from pipeline.model.runtime import keras
 
 STEPS, TOLERANCE = 8, 0.05  # coarser than what is kept, for an answer while one draws
 

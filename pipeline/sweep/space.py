@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.core import params_faults
-from pipeline.feature_maps import feature_map_size
+from pipeline.model.feature_maps import feature_map_size
 from pipeline.params import Params, flatten, unflatten
 
 KINDS = ("choice", "uniform", "loguniform", "int")

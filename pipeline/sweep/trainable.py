@@ -24,7 +24,8 @@ def train_trial(
         classes: their number.
         params: all others.
     """
-    from pipeline import runtime, trainer
+    from pipeline import trainer
+    from pipeline.model import runtime
 
     chosen = apply(params, config["changes"])
     runtime.configure(chosen.train.threads)

@@ -1,0 +1,1 @@
+"""The network, its file, and the set-up of TensorFlow."""
