@@ -41,7 +41,7 @@ TIMED = """
 import importlib, sys, time
 stage = importlib.import_module(f"pipeline.{sys.argv[1]}")
 if sys.argv[1] == "train":
-    import pipeline.trainer
+    import pipeline.training.trainer
 start = time.perf_counter()
 stage.main()
 print(time.perf_counter() - start)

@@ -13,13 +13,14 @@ import time
 from ruamel.yaml import YAML
 
 from benchmarks.bench import SMALL
-from pipeline import evaluate, trainer
+from pipeline import evaluate
 from pipeline.data.dataset import read_dataset
 from pipeline.experiments.definitions import read_experiments
 from pipeline.model import runtime
 from pipeline.params import Params
 from pipeline.paths import RAW
 from pipeline.prepare import select_splits
+from pipeline.training import trainer
 
 
 def train(params: Params) -> dict[str, object]:

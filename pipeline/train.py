@@ -7,9 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pipeline import history, meeting
-from pipeline.checkpoint import Arrays, Checkpoint, add_gpus, identify_training
-from pipeline.cluster import Cluster
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split
 from pipeline.core.classes import read_classes
@@ -18,6 +15,9 @@ from pipeline.model.feature_maps import feature_map_size
 from pipeline.params import ModelParams, Params, load_params
 from pipeline.paths import HISTORY, MODEL, PARAMS
 from pipeline.tracking.training_run import TrainingRun
+from pipeline.training import history, meeting
+from pipeline.training.checkpoint import Arrays, Checkpoint, add_gpus, identify_training
+from pipeline.training.cluster import Cluster
 
 Data = tuple[Split, Split, int]  # training and validation images, number of classes
 SECONDS = "seconds"  # of training so far, in a checkpoint
@@ -52,8 +52,8 @@ def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
             print(f"Going on after epoch {len(done)}, where training was cut off", flush=True)
         with TrainingRun(params, key_here, done) as run:
             # Takes seconds, in which the process that the run has started imports MLflow.
-            from pipeline import trainer
             from pipeline.model import network, runtime
+            from pipeline.training import trainer
 
             runtime.configure(params.train.threads)
             start = time.perf_counter() - seconds
@@ -85,8 +85,8 @@ def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
 
 def _help(data: Data, params: Params, cluster: Cluster) -> None:
     """Train as one of many workers, whose chief writes the outputs."""
-    from pipeline import trainer
     from pipeline.model import runtime
+    from pipeline.training import trainer
 
     runtime.configure(params.train.threads)
     train, val, classes = data

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from pipeline import checkpoint
-from pipeline.checkpoint import Checkpoint, add_gpus, identify_training
+from pipeline.training import checkpoint
+from pipeline.training.checkpoint import Checkpoint, add_gpus, identify_training
 from tests.conftest import ROOT
 
 STATE = {
@@ -132,7 +132,7 @@ def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
     [
         edit("params.yaml", "epochs: 10", "epochs: 11"),
         edit("params.yaml", "batch_size: 64", "batch_size: 32"),
-        edit("pipeline/learner.py", "import", "import  "),
+        edit("pipeline/training/learner.py", "import", "import  "),
         edit("data/prepared/train.md5", "train", "other"),
     ],
 )

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from pipeline.cluster import ALONE, Cluster, read_cluster
 from pipeline.core.errors import PipelineError
-from pipeline.meeting import gather, meet
+from pipeline.training.cluster import ALONE, Cluster, read_cluster
+from pipeline.training.meeting import gather, meet
 
 TWO = ["10.0.0.1:2222", "10.0.0.2:2222"]
 PLACE = "docs/scaling.md#more-workers"

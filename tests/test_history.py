@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline import history
+from pipeline.training import history
 
 
 def of(epochs: int, *val_losses: float) -> history.History:

@@ -150,7 +150,7 @@ def test_what_another_training_left_is_not_used(
     elif change == "data":
         clone.edit_params({"prepare.train_samples": 199})
     else:
-        with (clone.path / "pipeline/learner.py").open("a") as module:
+        with (clone.path / "pipeline/training/learner.py").open("a") as module:
             module.write("# Another one.\n")
     training = start()
     training.follow(epochs=1)

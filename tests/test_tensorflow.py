@@ -13,12 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from pipeline import evaluate, learner, optimization, trainer
+from pipeline import evaluate
 from pipeline.core.arrays import Split
 from pipeline.core.errors import PipelineError
 from pipeline.model import network
 from pipeline.model.runtime import keras
 from pipeline.params import Params, load_params
+from pipeline.training import learner, optimization, trainer
 from tests.conftest import ROOT
 
 IMAGE_SHAPE = (28, 28, 1)

@@ -13,7 +13,7 @@ from tests.ui import use_this_environment
 # A module that each command imports when it is at work, and no other command.
 AT_WORK = {
     "prepare": "pipeline.data.dataset",
-    "train": "pipeline.trainer",
+    "train": "pipeline.training.trainer",
     "evaluate": "pipeline.insight",
     "plot": "pipeline.figures",
     "publish": "pipeline.tracking.publication",

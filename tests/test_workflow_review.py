@@ -69,7 +69,7 @@ def propose(clone: Clone, tmp_path: Path) -> Callable[..., Review]:
 
 
 def test_reproduced_change_passes(clone: Clone, propose: Callable[[], Review]) -> None:
-    with (clone.path / "pipeline/trainer.py").open("a") as module:
+    with (clone.path / "pipeline/training/trainer.py").open("a") as module:
         module.write("# Another comment\n")  # what it trains stays the same
     clone.run("dvc", "repro")
     review = propose()
@@ -79,7 +79,7 @@ def test_reproduced_change_passes(clone: Clone, propose: Callable[[], Review]) -
     result = review.compare()
     assert result.returncode == 0, result.output
     assert result.summary.startswith("## No difference on these images\n")
-    assert "code: `pipeline/trainer.py`" in result.summary
+    assert "code: `pipeline/training/trainer.py`" in result.summary
     assert "gave the committed bytes" in result.summary
     assert review.comment() == result.summary
 

@@ -5,11 +5,12 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline import checkpoint, state
+from pipeline import state
 from pipeline.core import files, params_file, splits
 from pipeline.params import Params, flatten
 from pipeline.paths import CLASSES, PARAMS
 from pipeline.sweep.settings import SWEEP, Settings
+from pipeline.training import checkpoint
 
 FOLDER = Path(".dvc/tmp/sweeps")
 INPUTS = "inputs.json"

@@ -25,9 +25,9 @@ import ray  # noqa: E402
 from ray.exceptions import RayError  # noqa: E402
 from ray.tune.error import TuneError  # noqa: E402
 
-from pipeline import checkpoint  # noqa: E402
 from pipeline.core.errors import PipelineError  # noqa: E402
 from pipeline.paths import PARAMS  # noqa: E402
+from pipeline.training import checkpoint  # noqa: E402
 
 
 @contextmanager

@@ -14,12 +14,12 @@ from ray.tune.experiment import Trial as TuneTrial
 
 from pipeline.core.arrays import Split
 from pipeline.core.errors import PipelineError
-from pipeline.history import MEASURES
 from pipeline.params import Params
 from pipeline.sweep.journal import FAILED, STOPPED, Journal, Trial
 from pipeline.sweep.searcher import JournalledSearcher, build_scheduler
 from pipeline.sweep.settings import Settings
 from pipeline.sweep.trainable import EPOCH, FAULT, train_trial
+from pipeline.training.history import MEASURES
 
 RETRIES = 3  # of a trial whose worker has died
 OnEnd = Callable[[Trial], None]

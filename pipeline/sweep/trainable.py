@@ -24,8 +24,8 @@ def train_trial(
         classes: their number.
         params: all others.
     """
-    from pipeline import trainer
     from pipeline.model import runtime
+    from pipeline.training import trainer
 
     chosen = apply(params, config["changes"])
     runtime.configure(chosen.train.threads)

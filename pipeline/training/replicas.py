@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.checkpoint import Arrays
-from pipeline.cluster import Cluster
 from pipeline.core.arrays import Split
 from pipeline.core.errors import PipelineError
 from pipeline.core.splits import take_images
 from pipeline.model.runtime import tf
+from pipeline.training.checkpoint import Arrays
+from pipeline.training.cluster import Cluster
 
 LOST = (
     tf.errors.AbortedError,

@@ -5,17 +5,17 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from pipeline import history, replicas
-from pipeline.augmentation import RandomAffine
-from pipeline.checkpoint import Arrays
-from pipeline.cluster import ALONE, Cluster
 from pipeline.core.arrays import Split
 from pipeline.core.errors import PipelineError
-from pipeline.learner import Learner
 from pipeline.model import network
 from pipeline.model.runtime import keras, tf
-from pipeline.optimization import build_loss, build_optimizer
 from pipeline.params import Params
+from pipeline.training import history, replicas
+from pipeline.training.augmentation import RandomAffine
+from pipeline.training.checkpoint import Arrays
+from pipeline.training.cluster import ALONE, Cluster
+from pipeline.training.learner import Learner
+from pipeline.training.optimization import build_loss, build_optimizer
 
 EpochEnd = Callable[[int, dict[str, float]], None]
 

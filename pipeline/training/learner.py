@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from pipeline import replicas
-from pipeline.checkpoint import Arrays
 from pipeline.core.arrays import Split
 from pipeline.model.runtime import EVALUATION_BATCH_SIZE, keras, tf
-from pipeline.optimization import Loss
+from pipeline.training import replicas
+from pipeline.training.checkpoint import Arrays
+from pipeline.training.optimization import Loss
 
 
 class Learner:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from pipeline.cluster import (
+from pipeline.core.errors import PipelineError
+from pipeline.training.cluster import (
     ALONE,
     VARIABLE,
     Cluster,
@@ -21,7 +22,6 @@ from pipeline.cluster import (
     split_address,
     start_workers,
 )
-from pipeline.core.errors import PipelineError
 
 MEETING_SECONDS = 40.0  # in which all must come: somebody may have to start them by hand
 TALK_SECONDS = 5.0  # for one message
