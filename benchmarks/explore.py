@@ -18,8 +18,8 @@ from benchmarks.browser import BROWSER_OPTIONS, installed_browser
 from benchmarks.drawn_digits import Drawing, drawings
 from benchmarks.local_server import serving
 from benchmarks.table import number, table
-from pipeline import insight
 from pipeline.core.arrays import ByteArray
+from pipeline.evaluation import attribution
 from pipeline.explore.drawing import PEN, centre, draw
 from pipeline.model import network
 from pipeline.paths import MODEL
@@ -101,7 +101,7 @@ def measure_rates(times: int) -> tuple[int, list[float]]:
     rates = []
     for prepare in (centre, shrink):
         images = np.array([prepare(picture, shape) for picture in pictures])[..., None]
-        predicted: npt.NDArray[np.int64] = insight.scores(model, images).argmax(axis=1)
+        predicted: npt.NDArray[np.int64] = attribution.scores(model, images).argmax(axis=1)
         rates.append(float(np.mean(predicted == labels)))
     return len(labels), rates
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from pipeline import selection
 from pipeline.core.arrays import ByteArray
+from pipeline.evaluation import selection
 from pipeline.figure_style import (
     BLUE,
     BOTTOM,

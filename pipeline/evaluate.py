@@ -3,17 +3,17 @@
 import numpy as np
 import pandas as pd
 
-from pipeline import insight, scores, selection
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split, chunks
 from pipeline.core.classes import read_classes
 from pipeline.core.errors import DataError
+from pipeline.evaluation import attribution, scores, selection
+from pipeline.evaluation.observations import Observations, quantize, write_observations
+from pipeline.evaluation.predictions import format_predictions
 from pipeline.model import network, runtime
 from pipeline.model.runtime import keras
-from pipeline.observations import Observations, quantize, write_observations
 from pipeline.params import load_params
 from pipeline.paths import ERRORS, EVALUATION, MODEL, OBSERVATIONS, PREDICTIONS
-from pipeline.predictions import format_predictions
 
 
 def predict(model: keras.Model, test: Split, classes: int) -> scores.Probabilities:
@@ -59,13 +59,13 @@ def observe(
     errors = selection.confident_errors(predictions)["image"].to_numpy()
     images, labels = test.images[errors], test.labels[errors]
     attributions = [
-        insight.integrated_gradients(model, images, classes)
+        attribution.integrated_gradients(model, images, classes)
         for classes in (probabilities[errors].argmax(axis=1), labels)
     ]
     margins, rivals = selection.score_margins(probabilities, test.labels)
-    maps = insight.layer_outputs(model, test.images[followed])
+    maps = attribution.layer_outputs(model, test.images[followed])
     return Observations(
-        kernel=insight.first_kernel(model),
+        kernel=attribution.first_kernel(model),
         attributions=np.stack(attributions, axis=1),
         margins=margins,
         rivals=rivals,

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import mosaic, selection
+from pipeline import mosaic
 from pipeline.canvas import LINE, SIDE, Canvas
 from pipeline.core.arrays import ByteArray, FloatArray, IntArray
+from pipeline.evaluation import selection
 from pipeline.figure_style import GREY, VERMILLION, styled
 from pipeline.picture_parts import grey_colours
 

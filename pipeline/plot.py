@@ -6,19 +6,13 @@ import json
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import (
-    calibration,
-    error_figures,
-    example_figures,
-    figure_style,
-    figures,
-    network_figures,
-    state,
-)
+from pipeline import error_figures, example_figures, figure_style, figures, network_figures, state
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split
 from pipeline.core.classes import read_classes
-from pipeline.observations import Observations, read_observations
+from pipeline.evaluation import calibration
+from pipeline.evaluation.observations import Observations, read_observations
+from pipeline.evaluation.predictions import parse_predictions
 from pipeline.params import load_params
 from pipeline.paths import (
     EVALUATION,
@@ -30,7 +24,6 @@ from pipeline.paths import (
     STATE_ID,
 )
 from pipeline.picture_parts import grey_colours, shorten_classes, shorten_names
-from pipeline.predictions import parse_predictions
 
 
 def _table(text: str) -> pd.DataFrame:

@@ -8,10 +8,10 @@ import pandas as pd
 from pipeline import state
 from pipeline.core import files, splits, stage
 from pipeline.core.errors import PipelineError
+from pipeline.evaluation.predictions import parse_predictions
 from pipeline.git import git
 from pipeline.params import Params, load_params
 from pipeline.paths import ERRORS, EVALUATION
-from pipeline.predictions import parse_predictions
 from pipeline.review.paired import compare
 from pipeline.review.reproduced import require_reproduced, shorten
 from pipeline.tracking import registry, runs, store

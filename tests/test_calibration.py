@@ -9,7 +9,11 @@ from numpy.testing import assert_allclose
 from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 
-from pipeline.calibration import bin_by_confidence, expected_calibration_error, wilson_interval
+from pipeline.evaluation.calibration import (
+    bin_by_confidence,
+    expected_calibration_error,
+    wilson_interval,
+)
 
 MEASURES = ["confidence", "accuracy", "accuracy_low", "accuracy_high"]
 

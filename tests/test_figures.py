@@ -24,7 +24,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from pipeline import calibration, error_figures, example_figures, figures
+from pipeline import error_figures, example_figures, figures
+from pipeline.evaluation import calibration
 from pipeline.figure_style import to_png
 from pipeline.picture_parts import shorten_classes, shorten_names
 from pipeline.review import pictures

@@ -230,8 +230,8 @@ def test_files_are_declared_and_no_network_is_used(new_clone: Callable[[], Clone
     ("change", "faults"),
     [
         (
-            "evaluate deps -pipeline/calibration.py",  # only scores imports it
-            ["evaluate: imports pipeline/calibration.py, which is not among its deps"],
+            "evaluate deps -pipeline/evaluation/calibration.py",  # only scores imports it
+            ["evaluate: imports pipeline/evaluation/calibration.py, which is not among its deps"],
         ),
         (
             "train deps -pipeline/__init__.py",

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from pipeline.core.errors import DataError
-from pipeline.observations import (
+from pipeline.evaluation.observations import (
     Observations,
     quantize,
     read_observations,

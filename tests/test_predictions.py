@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from pipeline.predictions import format_predictions, parse_predictions
+from pipeline.evaluation.predictions import format_predictions, parse_predictions
 
 NAMES = ["7", "007", "NA", "nan", "None", "1e3", "True", 'say "a", b', "T-shirt/top", "été", "#"]
 

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
 
-from pipeline import selection
+from pipeline.evaluation import selection
 
 
 def test_confident_errors_come_surest_first_then_by_number() -> None:

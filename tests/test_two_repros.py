@@ -14,7 +14,7 @@ from tests.ui import use_this_environment
 AT_WORK = {
     "prepare": "pipeline.data.dataset",
     "train": "pipeline.training.trainer",
-    "evaluate": "pipeline.insight",
+    "evaluate": "pipeline.evaluation.attribution",
     "plot": "pipeline.figures",
     "publish": "pipeline.tracking.publication",
 }

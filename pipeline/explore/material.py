@@ -8,10 +8,10 @@ from pipeline.core import files, splits
 from pipeline.core.arrays import IntArray, Split
 from pipeline.core.classes import read_classes
 from pipeline.core.errors import DataError, PipelineError
+from pipeline.evaluation.predictions import parse_predictions
 from pipeline.model import network
 from pipeline.model.runtime import keras
 from pipeline.paths import ERRORS, MODEL
-from pipeline.predictions import parse_predictions
 from pipeline.tracking import registry, store
 
 CURRENT = "Current model"

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from scipy.special import softmax
 
-from pipeline import insight
 from pipeline.core.arrays import ByteArray, FloatArray
+from pipeline.evaluation import attribution
 from pipeline.explore import pictures
 from pipeline.model.runtime import keras
 
@@ -25,13 +25,13 @@ def look(model: keras.Model, image: ByteArray) -> View:
     shown = pictures.url(pictures.to_picture(image))
     height, width, _ = image.shape
     layers = {f"input\n{width} x {height}": shown}
-    for name, maps in insight.layer_outputs(model, image[None]).items():
+    for name, maps in attribution.layer_outputs(model, image[None]).items():
         _, height, width, filters = maps.shape
         layers[f"{name}\n{filters} maps, {width} x {height}"] = pictures.url(pictures.tile(maps[0]))
-    return View(shown, layers, softmax(insight.scores(model, image[None])[0]))
+    return View(shown, layers, softmax(attribution.scores(model, image[None])[0]))
 
 
 def explain(model: keras.Model, image: ByteArray, label: int) -> str:
     """Return the URL of a picture of what in the image speaks for a class, and against it."""
-    (attribution,) = insight.integrated_gradients(model, image[None], [label], STEPS, TOLERANCE)
-    return pictures.url(pictures.overlay(image, attribution.sum(axis=-1)))
+    (attributed,) = attribution.integrated_gradients(model, image[None], [label], STEPS, TOLERANCE)
+    return pictures.url(pictures.overlay(image, attributed.sum(axis=-1)))

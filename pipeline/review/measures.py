@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.calibration import wilson_interval
+from pipeline.evaluation.calibration import wilson_interval
 from pipeline.review.revision import Revision
 
 Rates = dict[str, tuple[int, int]]  # successes and trials by name

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from pipeline.calibration import wilson_interval
+from pipeline.evaluation.calibration import wilson_interval
 from pipeline.review.melding import lower_limit
 
 

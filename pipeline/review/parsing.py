@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import pandas as pd
 from pydantic import BaseModel
 
+from pipeline.evaluation.predictions import parse_predictions
 from pipeline.paths import DATASET, EVALUATION
-from pipeline.predictions import parse_predictions
 from pipeline.review.revision import Evaluation
 from pipeline.tracking.origin import flatten_sections, parse_yaml
 

@@ -4,7 +4,7 @@ import math
 
 from scipy.stats import fisher_exact
 
-from pipeline.calibration import wilson_interval
+from pipeline.evaluation.calibration import wilson_interval
 from pipeline.review.difference import Difference
 
 

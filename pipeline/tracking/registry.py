@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pipeline.core.errors import PipelineError
-from pipeline.predictions import parse_predictions
+from pipeline.evaluation.predictions import parse_predictions
 from pipeline.tracking import runs
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import log_loss, precision_score, recall_score
 
-from pipeline import calibration
 from pipeline.core.arrays import LabelArray, chunks
+from pipeline.evaluation import calibration
 
 Probabilities = npt.NDArray[np.float32]
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from pipeline import evaluate, insight, scores, selection
+from pipeline import evaluate
 from pipeline.core.arrays import ByteArray, Split
+from pipeline.evaluation import attribution, scores, selection
 from pipeline.model import network
 from pipeline.model.runtime import keras
 from pipeline.params import ModelParams
@@ -50,7 +51,7 @@ def test_maps_follow_convolution_relu_and_pooling_by_hand() -> None:
     model.get_layer("conv1_1").set_weights([kernel, np.array([2], np.float32)])
     image = np.array([[9, 8, 0, 0], [7, 6, 0, 0], [0, 0, 4, 20], [0, 0, 3, 5]], np.uint8)
 
-    maps = insight.layer_outputs(model, image[None, :, :, None])
+    maps = attribution.layer_outputs(model, image[None, :, :, None])
 
     assert list(maps) == ["conv1_1", "pool1"]
     assert_allclose(maps["conv1_1"][0, :, :, 0], [[9 - 4 + 2, 0], [7 - 3 + 2, 6 - 5 + 2]], 1e-5)
@@ -61,7 +62,7 @@ def test_maps_follow_convolution_relu_and_pooling_by_hand() -> None:
 def test_maps_are_those_of_the_network_in_its_order(batch_norm: bool) -> None:
     model, images = build((12, 14, 1), batch_norm=batch_norm), random_images((12, 14, 1), 260)
 
-    maps = insight.layer_outputs(model, images)
+    maps = attribution.layer_outputs(model, images)
 
     assert {name: values.shape for name, values in maps.items()} == {
         "conv1_1": (260, 10, 12, 2),
@@ -80,12 +81,12 @@ def test_maps_are_those_of_the_network_in_its_order(batch_norm: bool) -> None:
 
 def test_network_without_convolutions_has_no_maps() -> None:
     model = build((12, 14, 1), conv_blocks=[])
-    assert insight.layer_outputs(model, random_images((12, 14, 1))) == {}
+    assert attribution.layer_outputs(model, random_images((12, 14, 1))) == {}
 
 
 def test_scores_are_what_softmax_makes_probabilities_of() -> None:
     model, images = build((16, 16, 3), batch_norm=True), random_images((16, 16, 3), 260)
-    scores = insight.scores(model, images)
+    scores = attribution.scores(model, images)
     assert_allclose(keras.ops.softmax(scores), model.predict_on_batch(images), 1e-4, 1e-6)
 
 
@@ -95,10 +96,10 @@ def test_attributions_add_up_to_the_difference_in_the_score(shape: Shape, batch_
     model = build(shape, [[8, 8], [16]], [32], batch_norm)
     images, classes = random_images(shape, 4), [3, 0, 1, 3]
     black = np.zeros((1, *shape), np.uint8)
-    gained = insight.scores(model, images) - insight.scores(model, black)
+    gained = attribution.scores(model, images) - attribution.scores(model, black)
     expected = gained[range(4), classes]
 
-    attributions = insight.integrated_gradients(model, images, classes)
+    attributions = attribution.integrated_gradients(model, images, classes)
 
     assert attributions.shape == images.shape
     assert attributions.dtype == np.float32
@@ -111,7 +112,7 @@ def test_attributions_of_a_linear_network_are_weight_times_pixel(shape: Shape) -
     model, images = build(shape, conv_blocks=[], dense_units=[]), random_images(shape)
     kernel, _ = model.get_layer("probabilities").get_weights()
 
-    attributions = insight.integrated_gradients(model, images, [2, 2, 0], steps=1)
+    attributions = attribution.integrated_gradients(model, images, [2, 2, 0], steps=1)
 
     expected = images / 255 * kernel[:, [2, 2, 0]].T.reshape(images.shape)
     assert_allclose(attributions, expected, rtol=1e-4, atol=1e-7)
@@ -121,16 +122,16 @@ def test_repeated_calls_build_no_new_graph() -> None:
     model, images = build((12, 14, 1)), random_images((12, 14, 1))
 
     for count in (1, 2, 3):
-        insight.scores(model, images[:count])
-        insight.integrated_gradients(model, images[:count], range(count))
+        attribution.scores(model, images[:count])
+        attribution.integrated_gradients(model, images[:count], range(count))
 
-    functions: list[Any] = [insight._forward(model)[1], insight._attribution(model)]
+    functions: list[Any] = [attribution._forward(model)[1], attribution._attribution(model)]
     assert [function.experimental_get_tracing_count() for function in functions] == [1, 1]
 
 
 def test_no_images_have_no_attributions() -> None:
     images = random_images((16, 16, 3), 0)
-    assert_array_equal(insight.integrated_gradients(build((16, 16, 3)), images, []), images)
+    assert_array_equal(attribution.integrated_gradients(build((16, 16, 3)), images, []), images)
 
 
 @shapes
@@ -146,14 +147,14 @@ def test_observations_are_of_the_confident_errors_and_of_the_images_asked_for(
 
     last = selection.confident_errors(predictions).iloc[-1]
     classes = "abcd".index(last["predicted"]), "abcd".index(last["label"])
-    both = insight.integrated_gradients(model, images[[last["image"]] * 2], classes)
+    both = attribution.integrated_gradients(model, images[[last["image"]] * 2], classes)
     assert_allclose(seen.attributions[-1], both, rtol=1e-4, atol=1e-5)
     errors = int((predictions["label"] != predictions["predicted"]).sum())
     assert seen.attributions.shape == (min(24, errors), 2, *shape)
     assert_array_equal(seen.followed, [7, 2])
     assert seen.maps["conv1_1"].shape == (2, shape[0] - 2, shape[1] - 2, 2)
     assert_array_equal(seen.kernel, model.get_layer("conv1_1").kernel)
-    logits = insight.scores(model, images)
+    logits = attribution.scores(model, images)
     rivals = np.where(np.eye(4, dtype=bool)[test.labels], -np.inf, logits)
     assert_array_equal(seen.rivals, rivals.argmax(axis=1))
     margins = logits[range(30), test.labels] - rivals.max(axis=1)
@@ -162,7 +163,7 @@ def test_observations_are_of_the_confident_errors_and_of_the_images_asked_for(
 
 def test_kernel_of_a_dense_layer_has_the_shape_of_the_image() -> None:
     model = build((12, 14, 3), conv_blocks=[])
-    kernel = insight.first_kernel(model)
+    kernel = attribution.first_kernel(model)
     assert kernel.shape == (12, 14, 3, 5)
     image = random_images((12, 14, 3), 1)
     (weighted,) = model.get_layer("dense1")(image.reshape(1, -1)).numpy()
