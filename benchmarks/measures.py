@@ -93,7 +93,9 @@ def measure_stages(bench: Bench) -> str:
 def measure_scenarios(bench: Bench) -> str:
     """Run `dvc repro` where little is to do, and `prepare` on all images."""
     bench.run("dvc", "repro")
-    figures, params = (bench.clone.path / name for name in ("pipeline/figures.py", "params.yaml"))
+    figures, params = (
+        bench.clone.path / name for name in ("pipeline/figures/curves.py", "params.yaml")
+    )
     kept = {path: path.read_text() for path in (figures, params)}
     scenarios: dict[str, list[Run]] = {"nothing to do": [], "only plot": [], "evaluate, plot": []}
     for repetition in range(bench.repetitions):

@@ -6,13 +6,15 @@ import json
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import error_figures, example_figures, figure_style, figures, network_figures, state
+from pipeline import state
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split
 from pipeline.core.classes import read_classes
 from pipeline.evaluation import calibration
 from pipeline.evaluation.observations import Observations, read_observations
 from pipeline.evaluation.predictions import parse_predictions
+from pipeline.figures import curves, error_figures, example_figures, figure_style, network_figures
+from pipeline.figures.picture_parts import grey_colours, shorten_classes, shorten_names
 from pipeline.params import load_params
 from pipeline.paths import (
     EVALUATION,
@@ -23,7 +25,6 @@ from pipeline.paths import (
     PREDICTIONS,
     STATE_ID,
 )
-from pipeline.picture_parts import grey_colours, shorten_classes, shorten_names
 
 
 def _table(text: str) -> pd.DataFrame:
@@ -66,11 +67,11 @@ def main() -> None:
     bins = calibration.bin_by_confidence(predictions, level)
     calibration_error = evaluation["expected_calibration_error"]
     drawn = {
-        "loss": figures.loss_curves(history),
-        "accuracy": figures.accuracy_curves(history),
+        "loss": curves.loss_curves(history),
+        "accuracy": curves.accuracy_curves(history),
         "confusion_matrix": error_figures.confusion_matrix(predictions, names),
         "confident_errors": error_figures.confident_errors(predictions, test.images),
-        "reliability": figures.reliability_diagram(bins, calibration_error, level),
+        "reliability": curves.reliability_diagram(bins, calibration_error, level),
     }
     for name, figure in drawn.items():
         files.write_bytes(FIGURES / f"{name}.png", figure_style.to_png(figure))

@@ -24,10 +24,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from pipeline import error_figures, example_figures, figures
 from pipeline.evaluation import calibration
-from pipeline.figure_style import to_png
-from pipeline.picture_parts import shorten_classes, shorten_names
+from pipeline.figures import curves, error_figures, example_figures
+from pipeline.figures.figure_style import to_png
+from pipeline.figures.picture_parts import shorten_classes, shorten_names
 from pipeline.review import pictures
 
 ROOT = Path(__file__).parents[1]
@@ -79,11 +79,11 @@ def history(epochs: int) -> pd.DataFrame:
 
 def all_five(history: pd.DataFrame, predictions: pd.DataFrame, images: Images) -> list[Figure]:
     return [
-        figures.loss_curves(history),
-        figures.accuracy_curves(history),
+        curves.loss_curves(history),
+        curves.accuracy_curves(history),
         error_figures.confusion_matrix(predictions, DIGITS),
         error_figures.confident_errors(predictions, images),
-        figures.reliability_diagram(calibration.bin_by_confidence(predictions, 0.95), 0.0123, 0.95),
+        curves.reliability_diagram(calibration.bin_by_confidence(predictions, 0.95), 0.0123, 0.95),
     ]
 
 
@@ -105,7 +105,7 @@ def words(figure: Figure) -> str:
 Curves = Callable[[pd.DataFrame], Figure]
 curves = pytest.mark.parametrize(
     ("draw", "measure"),
-    [(figures.loss_curves, "loss"), (figures.accuracy_curves, "accuracy")],
+    [(curves.loss_curves, "loss"), (curves.accuracy_curves, "accuracy")],
 )
 
 
@@ -165,13 +165,13 @@ def test_epochs_on_the_axis_are_whole_and_exist(draw: Curves, measure: str, epoc
 
 def test_accuracy_axis_ends_at_one_and_marks_there_are_whole() -> None:
     perfect = history(3).assign(accuracy=1.0, val_accuracy=1.0)
-    (axes,) = figures.accuracy_curves(perfect).axes
+    (axes,) = curves.accuracy_curves(perfect).axes
     assert axes.get_ylim()[1] == 1
     assert not any(line.get_clip_on() for line in axes.lines)
 
 
 def test_loss_axis_starts_at_zero() -> None:
-    (axes,) = figures.loss_curves(history(10)).axes
+    (axes,) = curves.loss_curves(history(10)).axes
     assert axes.get_ylim()[0] == 0
 
 
@@ -179,11 +179,11 @@ def test_loss_axis_starts_at_zero() -> None:
 def test_curves_of_a_diverged_training_ring_the_best_epoch_there_was() -> None:
     diverged = history(4).astype(float)
     diverged.loc[2:, ["loss", "val_loss"]] = [[np.inf, np.inf], [np.nan, np.nan]]
-    figure = figures.loss_curves(diverged.astype({"epoch": int}))
+    figure = curves.loss_curves(diverged.astype({"epoch": int}))
     assert_array_equal(figure.axes[0].lines[2].get_xdata(), [2])
     assert to_png(figure)
 
-    never = figures.loss_curves(history(4).assign(loss=np.nan, val_loss=np.nan))
+    never = curves.loss_curves(history(4).assign(loss=np.nan, val_loss=np.nan))
     assert points(never.axes[0].lines[2]).size == 0
     assert "Validation is" not in words(never)
     assert to_png(never)
@@ -303,7 +303,7 @@ FIVE_BINS = bins(
 
 @pytest.mark.filterwarnings("error")
 def test_reliability_shows_the_accuracy_of_each_filled_bin_at_its_confidence() -> None:
-    axes, _ = figures.reliability_diagram(FIVE_BINS, 0.01, 0.95).axes
+    axes, _ = curves.reliability_diagram(FIVE_BINS, 0.01, 0.95).axes
 
     diagonal, observed = axes.lines
     assert_array_equal(points(diagonal), [[0, 0], [1, 1]])
@@ -320,7 +320,7 @@ def test_reliability_shows_the_accuracy_of_each_filled_bin_at_its_confidence() -
 
 
 def test_reliability_shows_below_how_many_images_each_bin_holds() -> None:
-    axes, below = figures.reliability_diagram(FIVE_BINS, 0.01, 0.95).axes
+    axes, below = curves.reliability_diagram(FIVE_BINS, 0.01, 0.95).axes
 
     bars = [patch for patch in below.patches if isinstance(patch, Rectangle)]
     assert [bar.get_height() for bar in bars] == [0, 2, 0, 40, 1500]
@@ -335,7 +335,7 @@ def test_reliability_shows_below_how_many_images_each_bin_holds() -> None:
 
 
 def test_reliability_of_real_bins_has_their_counts(predictions: pd.DataFrame) -> None:
-    drawn = figures.reliability_diagram(calibration.bin_by_confidence(predictions, 0.95), 0, 0.95)
+    drawn = curves.reliability_diagram(calibration.bin_by_confidence(predictions, 0.95), 0, 0.95)
 
     counts, _ = np.histogram(predictions["probability"], np.linspace(0, 1, 11))
     found = [patch.get_height() for patch in drawn.axes[1].patches if isinstance(patch, Rectangle)]
@@ -347,7 +347,7 @@ def test_reliability_of_real_bins_has_their_counts(predictions: pd.DataFrame) ->
     ("level", "percent"), [(0.95, "95%"), (0.9, "90%"), (0.999, "99.9%"), (0.29, "29%")]
 )
 def test_reliability_names_level_and_calibration_error(level: float, percent: str) -> None:
-    figure = figures.reliability_diagram(FIVE_BINS, 0.01234, level)
+    figure = curves.reliability_diagram(FIVE_BINS, 0.01234, level)
 
     assert f"Observed, {percent} interval" in words(figure)
     assert "expected calibration error 0.0123" in words(figure)
@@ -357,7 +357,7 @@ def test_reliability_names_level_and_calibration_error(level: float, percent: st
 def test_reliability_bears_intervals_that_end_a_rounding_error_before_the_accuracy() -> None:
     almost = bins((4, 0.3, 0.0, 1e-17, 0.6), (4, 0.95, 1.0, 0.4, 1 - 1e-16))
 
-    figure = figures.reliability_diagram(almost, 0.01, 0.95)
+    figure = curves.reliability_diagram(almost, 0.01, 0.95)
 
     assert_array_equal(points(figure.axes[0].lines[1]), [[0.3, 0], [0.95, 1]])
 
@@ -366,7 +366,7 @@ def test_reliability_bears_intervals_that_end_a_rounding_error_before_the_accura
 def test_reliability_of_one_filled_bin_is_one_point() -> None:
     one = bins(*[EMPTY_BIN] * 9, (2, 0.97, 0.5, 0.1, 0.9))
 
-    figure = figures.reliability_diagram(one, 0.47, 0.95)
+    figure = curves.reliability_diagram(one, 0.47, 0.95)
 
     assert_array_equal(points(figure.axes[0].lines[1]), [[0.97, 0.5]])
     assert to_png(figure)
@@ -413,7 +413,7 @@ SCRIPT = """
 import hashlib, sys
 import numpy as np, pandas as pd
 from pipeline import calibration, error_figures, example_figures, figures, network_figures
-from pipeline.figure_style import to_png
+from pipeline.figures.figure_style import to_png
 
 random = np.random.default_rng(0)
 label = random.integers(0, 10, 500)
@@ -427,10 +427,10 @@ history["epoch"] = range(1, 11)
 bins = calibration.bin_by_confidence(predictions, 0.9)
 names = [str(digit) for digit in range(10)]
 predictions = predictions.astype({"label": str, "predicted": str})
-for figure in (figures.loss_curves(history), figures.accuracy_curves(history),
+for figure in (curves.loss_curves(history), curves.accuracy_curves(history),
                error_figures.confusion_matrix(predictions, names),
                error_figures.confident_errors(predictions, images),
-               figures.reliability_diagram(bins, 0.1, 0.9),
+               curves.reliability_diagram(bins, 0.1, 0.9),
                network_figures.filters(random.normal(0, 1, (3, 3, 1, 32))),
                network_figures.activation_maps(images[0], predictions.iloc[0],
                                                {"conv1_1": images[:3, :, :, 0]}, "gray_r"),
@@ -502,7 +502,7 @@ def test_settings_of_the_process_neither_matter_nor_change(predictions: pd.DataF
 
 
 def test_font_is_the_one_that_matplotlib_brings() -> None:
-    for text in texts(figures.loss_curves(history(3))):
+    for text in texts(curves.loss_curves(history(3))):
         path = Path(matplotlib.font_manager.findfont(text.get_fontproperties()))
         assert path.is_relative_to(matplotlib.get_data_path())
         assert path.stem.startswith("DejaVuSans")

@@ -7,7 +7,7 @@ from matplotlib.collections import LineCollection
 from numpy.testing import assert_allclose
 
 from pipeline.experiments.learning_curve import learning_curve
-from pipeline.figure_style import to_png
+from pipeline.figures.figure_style import to_png
 from tests.test_figures import decode, points, texts, words
 
 GIVEN = pd.DataFrame(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from pipeline import mosaic
 from pipeline.core.arrays import ByteArray
+from pipeline.figures import mosaic
 
 PALE = (0xE2, 0xE2, 0xE2)
 

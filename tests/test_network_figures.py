@@ -13,9 +13,9 @@ from matplotlib.text import Text
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from pipeline import example_figures, mosaic, network_figures
-from pipeline.canvas import SIDE
-from pipeline.figure_style import to_png
+from pipeline.figures import example_figures, mosaic, network_figures
+from pipeline.figures.canvas import SIDE
+from pipeline.figures.figure_style import to_png
 
 Images = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]

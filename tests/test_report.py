@@ -230,7 +230,7 @@ def test_changed_params_and_stages_are_listed_with_their_reasons(
     repo: ReviewRepository, run: Report
 ) -> None:
     propose(repo, 3, 2, train__epochs=12)
-    with (repo.path / "pipeline/figures.py").open("a") as module:
+    with (repo.path / "pipeline/figures/curves.py").open("a") as module:
         module.write("# Changed\n")
     repo.relock()
     repo.commit("Change code")
@@ -241,7 +241,7 @@ def test_changed_params_and_stages_are_listed_with_their_reasons(
     assert "param: `model.dropout`, `train.epochs`" in rows["| train"]
     assert "`models/model.keras`" in rows["| train"]
     assert "earlier outputs: `models/model.keras`" in rows["| evaluate"]
-    assert "code: `pipeline/figures.py`" in rows["| plot"]
+    assert "code: `pipeline/figures/curves.py`" in rows["| plot"]
     assert "| prepare | — | none |" in text
 
 

@@ -118,7 +118,7 @@ def test_publishing_does_not_load_tensorflow(clone: Clone) -> None:
 
 
 def test_restyled_figure_updates_the_run(clone: Clone) -> None:
-    style = clone.path / "pipeline/figure_style.py"
+    style = clone.path / "pipeline/figures/figure_style.py"
     text = style.read_text()
     changed = text.replace("DPI = ", "DPI = 20 + ")
     assert changed != text

@@ -6,7 +6,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from pipeline.figure_style import BOTTOM, TOP, add_axes, add_legend, new_figure, styled
+from pipeline.figures.figure_style import BOTTOM, TOP, add_axes, add_legend, new_figure, styled
 
 
 @styled

@@ -11,7 +11,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.experiments.definitions import LESSON, Experiment
 from pipeline.experiments.learning_curve import learning_curve
 from pipeline.experiments.table import results_table
-from pipeline.figure_style import to_png
+from pipeline.figures.figure_style import to_png
 from pipeline.tracking.results import Result, find_results
 
 PAGES = [Path("README.md"), Path("docs/experiments.md")]

@@ -13,7 +13,7 @@ from pipeline.explore.pad import Pad
 from pipeline.explore.results import Results
 from pipeline.explore.stack import Stack
 from pipeline.explore.views import explain, look
-from pipeline.figure_style import BLUE
+from pipeline.figures.figure_style import BLUE
 
 STYLE = Path(__file__).with_name("page.css")
 TITLE = "What the network sees"

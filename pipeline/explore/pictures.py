@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from pipeline.core.arrays import ByteArray, FloatArray
-from pipeline.figure_style import SKY, VERMILLION
+from pipeline.figures.figure_style import SKY, VERMILLION
 
 BACKGROUND = "#10151c"  # between maps, and behind them
 GAP = 255  # its place in the palette

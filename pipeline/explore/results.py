@@ -6,7 +6,7 @@ from PIL import Image
 
 from pipeline.core.arrays import FloatArray
 from pipeline.explore import pictures
-from pipeline.figure_style import SKY, VERMILLION
+from pipeline.figures.figure_style import SKY, VERMILLION
 
 BARS = 10
 NOTHING = "Draw something, or pick a test image."

@@ -135,7 +135,7 @@ def _draw(
 ) -> Iterator[str]:
     """Draw the pictures into a folder, and yield the Markdown that shows them."""
     # And with them matplotlib, for those who want pictures.
-    from pipeline import figure_style, picture_parts
+    from pipeline.figures import figure_style, picture_parts
     from pipeline.review import pictures
 
     try:

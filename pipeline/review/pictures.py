@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.core.arrays import ByteArray
-from pipeline.figure_style import (
+from pipeline.figures.figure_style import (
     BLUE,
     BOTTOM,
     GREY,
@@ -18,7 +18,7 @@ from pipeline.figure_style import (
     new_figure,
     styled,
 )
-from pipeline.picture_parts import caption_errors, draw_image, grey_colours
+from pipeline.figures.picture_parts import caption_errors, draw_image, grey_colours
 
 PER_ROW, ROWS = 8, 2
 CELL, SIDE = 0.82, 0.58  # inches: of an image with its captions, and of the image

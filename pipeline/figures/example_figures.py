@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import mosaic
-from pipeline.canvas import LINE, SIDE, Canvas
 from pipeline.core.arrays import ByteArray, FloatArray, IntArray
 from pipeline.evaluation import selection
-from pipeline.figure_style import GREY, VERMILLION, styled
-from pipeline.picture_parts import grey_colours
+from pipeline.figures import mosaic
+from pipeline.figures.canvas import LINE, SIDE, Canvas
+from pipeline.figures.figure_style import GREY, VERMILLION, styled
+from pipeline.figures.picture_parts import grey_colours
 
 MAX_CLASSES = 20
 STEP = SIDE + 10  # dots from one image to the next

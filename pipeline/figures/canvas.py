@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipeline import mosaic
 from pipeline.core.arrays import ByteArray
-from pipeline.figure_style import DPI, WIDTH, new_figure
+from pipeline.figures import mosaic
+from pipeline.figures.figure_style import DPI, WIDTH, new_figure
 
 MARGIN = round(0.3 * DPI)
 ROOM = round(WIDTH * DPI) - 2 * MARGIN  # dots

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from pipeline.core.arrays import ByteArray
 from pipeline.evaluation import selection
-from pipeline.figure_style import (
+from pipeline.figures.figure_style import (
     BLUE,
     BOTTOM,
     INK,
@@ -26,7 +26,7 @@ from pipeline.figure_style import (
     new_figure,
     styled,
 )
-from pipeline.picture_parts import caption_errors, draw_image, grey_colours, text_width
+from pipeline.figures.picture_parts import caption_errors, draw_image, grey_colours, text_width
 
 MOST_CLASSES, WORST_CLASSES = 26, 20  # more than the former are no longer readable
 COLUMNS, PICTURE = 6, 0.8  # pictures in a row; side in inches

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.figure_style import (
+from pipeline.figures.figure_style import (
     BOTTOM,
     GREY,
     SKY,

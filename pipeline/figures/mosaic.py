@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from PIL import Image
 
 from pipeline.core.arrays import ByteArray, FloatArray
-from pipeline.figure_style import BLUE, PALE, VERMILLION
+from pipeline.figures.figure_style import BLUE, PALE, VERMILLION
 
 COLUMNS = 16  # most numbers of filters are a multiple of it
 LARGEST = 96  # dots that the side of a picture among many has

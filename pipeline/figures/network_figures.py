@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import mosaic
-from pipeline.canvas import LINE, ROOM, SIDE, Canvas
 from pipeline.core.arrays import ByteArray, FloatArray
-from pipeline.figure_style import GREY, format_probability, styled
+from pipeline.figures import mosaic
+from pipeline.figures.canvas import LINE, ROOM, SIDE, Canvas
+from pipeline.figures.figure_style import GREY, format_probability, styled
 
 MAX_FILTERS, MAX_MAPS = 128, 256
 

@@ -1,0 +1,1 @@
+"""Everything that matplotlib draws: functions of values that return a `Figure`."""
