@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from benchmarks.simulation import luck, one_run, paired, simulate, two_spreads
 from benchmarks.table import table
-from pipeline.review.significance import MOST_SEEDS, seeds_needed
+from pipeline.statistics.significance import MOST_SEEDS, seeds_needed
 
 SEEDS = (3, 5, 10)
 SPREADS = (0, 0.0015, 0.006, 0.012)

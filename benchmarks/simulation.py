@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from pipeline.review.paired import compare_counts
-from pipeline.review.significance import against_spread, between_spreads
+from pipeline.statistics.paired import compare_counts
+from pipeline.statistics.significance import against_spread, between_spreads
 
 SIGNIFICANCE = 0.05
 IMAGES = 10_000

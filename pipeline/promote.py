@@ -12,8 +12,8 @@ from pipeline.evaluation.predictions import parse_predictions
 from pipeline.git import git
 from pipeline.params import Params, load_params
 from pipeline.paths import ERRORS, EVALUATION
-from pipeline.review.paired import compare
 from pipeline.review.reproduced import require_reproduced, shorten
+from pipeline.statistics.paired import compare
 from pipeline.tracking import registry, runs, store
 from pipeline.tracking.publication import publish_present
 

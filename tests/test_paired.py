@@ -11,7 +11,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from pipeline.review.paired import (
+from pipeline.statistics.paired import (
     Comparison,
     compare,
     compare_classes,

@@ -10,8 +10,8 @@ import statsmodels.api as sm
 from statsmodels.stats.power import TTestIndPower
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
-from pipeline.review.difference import Difference
-from pipeline.review.significance import (
+from pipeline.statistics.difference import Difference
+from pipeline.statistics.significance import (
     MOST_SEEDS,
     against_spread,
     between_runs,

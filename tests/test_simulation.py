@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks.simulation import IMAGES, luck, one_run, paired, simulate, two_spreads
-from pipeline.review.significance import seeds_needed
+from pipeline.statistics.significance import seeds_needed
 
 TRIALS = 1500
 SPREAD = 0.006

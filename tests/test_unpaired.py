@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import hypergeom
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from pipeline.review.unpaired import compare_rates
+from pipeline.statistics.unpaired import compare_rates
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from pipeline.core.arrays import ByteArray
 from pipeline.core.errors import DataError, PipelineError
 from pipeline.data.idx_folder import read_images
 from pipeline.paths import RAW
-from pipeline.review import changes, measures, paired, tables, verdict, wording
+from pipeline.review import changes, measures, tables, verdict, wording
 from pipeline.review.lookup import Lookup
 from pipeline.review.reproduction import Reproduction, check_reproduction
 from pipeline.review.revision import Revision
 from pipeline.review.staleness import digest, find_edited, find_stale
+from pipeline.statistics import paired
 
 REPORT, CHANGED_IMAGES, CURVES = "report.md", "changed_images.png", "training_curves.png"
 SHOWN = 10  # warnings of one kind

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from pipeline.paths import STATE_ID
-from pipeline.review import paired
 from pipeline.review.errors import ReportError
 from pipeline.review.revision import Revision
-from pipeline.review.significance import between_runs
 from pipeline.review.spread import Spread
 from pipeline.review.staleness import digest
 from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, same_images
+from pipeline.statistics import paired
+from pipeline.statistics.significance import between_runs
 
 
 @dataclass(frozen=True)

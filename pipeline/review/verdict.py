@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pipeline.paths import MODEL
-from pipeline.review import paired, unpaired
 from pipeline.review.changes import changed_packages, changed_params
-from pipeline.review.difference import Difference
 from pipeline.review.revision import Revision
-from pipeline.review.significance import against_spread, between_spreads, seeds_needed
+from pipeline.statistics import paired, unpaired
+from pipeline.statistics.difference import Difference
+from pipeline.statistics.significance import against_spread, between_spreads, seeds_needed
 
 LEVEL = 0.05  # of every test, and 1 - LEVEL of every interval
 SEED = "train.seed"

@@ -1,11 +1,11 @@
 """The verdict and its grounds, in words."""
 
-from pipeline.review.difference import Difference
 from pipeline.review.revision import Revision
-from pipeline.review.significance import prediction_interval
 from pipeline.review.spread import Spread
 from pipeline.review.tables import escape, p_value
 from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, Judgement
+from pipeline.statistics.difference import Difference
+from pipeline.statistics.significance import prediction_interval
 
 FEW = 5  # seeds, below which the spread itself is hardly known
 INTERVAL = f"{100 * (1 - LEVEL):g}% interval"

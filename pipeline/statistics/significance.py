@@ -8,7 +8,7 @@ from statistics import mean, stdev
 
 from scipy.stats import nct, t, ttest_ind
 
-from pipeline.review.difference import Difference
+from pipeline.statistics.difference import Difference
 
 MOST_SEEDS = 1000
 

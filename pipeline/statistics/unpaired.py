@@ -5,7 +5,7 @@ import math
 from scipy.stats import fisher_exact
 
 from pipeline.evaluation.calibration import wilson_interval
-from pipeline.review.difference import Difference
+from pipeline.statistics.difference import Difference
 
 
 def compare_rates(

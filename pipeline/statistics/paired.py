@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from pipeline.evaluation.calibration import wilson_interval
-from pipeline.review.melding import lower_limit
+from pipeline.statistics.melding import lower_limit
 
 
 @dataclass(frozen=True)

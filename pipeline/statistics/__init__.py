@@ -1,0 +1,1 @@
+"""Tests and intervals: functions of numbers and tables."""
