@@ -17,9 +17,9 @@ from pipeline import evaluate
 from pipeline.data.dataset import read_dataset
 from pipeline.experiments.definitions import read_experiments
 from pipeline.model import runtime
-from pipeline.params import Params
 from pipeline.paths import RAW
 from pipeline.prepare import select_splits
+from pipeline.provenance.params import Params
 from pipeline.training import trainer
 
 

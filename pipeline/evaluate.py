@@ -12,8 +12,8 @@ from pipeline.evaluation.observations import Observations, quantize, write_obser
 from pipeline.evaluation.predictions import format_predictions
 from pipeline.model import network, runtime
 from pipeline.model.runtime import keras
-from pipeline.params import load_params
 from pipeline.paths import ERRORS, EVALUATION, MODEL, OBSERVATIONS, PREDICTIONS
+from pipeline.provenance.params import load_params
 
 
 def predict(model: keras.Model, test: Split, classes: int) -> scores.Probabilities:

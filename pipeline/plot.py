@@ -6,7 +6,6 @@ import json
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import state
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split
 from pipeline.core.classes import read_classes
@@ -15,7 +14,6 @@ from pipeline.evaluation.observations import Observations, read_observations
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.figures import curves, error_figures, example_figures, figure_style, network_figures
 from pipeline.figures.picture_parts import grey_colours, shorten_classes, shorten_names
-from pipeline.params import load_params
 from pipeline.paths import (
     EVALUATION,
     FIGURES,
@@ -25,6 +23,8 @@ from pipeline.paths import (
     PREDICTIONS,
     STATE_ID,
 )
+from pipeline.provenance import state
+from pipeline.provenance.params import load_params
 
 
 def _table(text: str) -> pd.DataFrame:

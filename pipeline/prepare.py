@@ -9,8 +9,8 @@ from pipeline.core.errors import DataError
 from pipeline.data.dataset import read_dataset
 from pipeline.data.description import describe
 from pipeline.data.raw_data import Dataset
-from pipeline.params import PrepareParams, load_params
 from pipeline.paths import DATASET, RAW
+from pipeline.provenance.params import PrepareParams, load_params
 
 
 def select_splits(dataset: Dataset, params: PrepareParams) -> dict[str, Split]:

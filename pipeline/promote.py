@@ -5,14 +5,14 @@ import json
 
 import pandas as pd
 
-from pipeline import state
 from pipeline.core import files, splits, stage
 from pipeline.core.errors import PipelineError
 from pipeline.evaluation.predictions import parse_predictions
-from pipeline.git import git
-from pipeline.params import Params, load_params
 from pipeline.paths import ERRORS, EVALUATION
-from pipeline.review.reproduced import require_reproduced, shorten
+from pipeline.provenance import state
+from pipeline.provenance.git import git
+from pipeline.provenance.params import Params, load_params
+from pipeline.provenance.reproduced import require_reproduced, shorten
 from pipeline.statistics.paired import compare
 from pipeline.tracking import registry, runs, store
 from pipeline.tracking.publication import publish_present

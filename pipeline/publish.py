@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
-from pipeline.params import Params, load_params
+from pipeline.provenance.params import Params, load_params
 from pipeline.tracking import deadline, store
 from pipeline.tracking.publication import publish_commits, publish_present
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pipeline.core import files, stage
 from pipeline.core.errors import PipelineError
 from pipeline.experiments.dvc_run import end_with_terminal, remove_experiment, run_experiment
-from pipeline.git import unknown
-from pipeline.params import Params, load_params
 from pipeline.paths import RAW, SEEDS
-from pipeline.review.recipe import (
+from pipeline.provenance.git import unknown
+from pipeline.provenance.params import Params, load_params
+from pipeline.provenance.recipe import (
     SEED,
     experiment_name,
     find_run,
@@ -20,11 +20,11 @@ from pipeline.review.recipe import (
     read_run,
     require_in_git,
 )
-from pipeline.review.reproduced import require_reproduced
-from pipeline.review.spread import SeedRun, Spread, summarise
+from pipeline.provenance.reproduced import require_reproduced
+from pipeline.provenance.snapshot import Snapshot, present_snapshot
+from pipeline.provenance.spread import SeedRun, Spread, summarise
 from pipeline.tracking import deadline, store
 from pipeline.tracking.seed_group import group_runs, try_store
-from pipeline.tracking.snapshot import Snapshot, present_snapshot
 
 LAST_SEED = 2**32 - 1  # that params.yaml may have
 

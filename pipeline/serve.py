@@ -5,7 +5,7 @@ import socket
 
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
-from pipeline.params import load_params
+from pipeline.provenance.params import load_params
 from pipeline.tracking import registry, store
 
 HOST = "127.0.0.1"  # only this machine: the server knows no passwords

@@ -3,8 +3,8 @@
 import json
 
 from pipeline.core import files, stage
-from pipeline.params import load_params
 from pipeline.paths import EVALUATION
+from pipeline.provenance.params import load_params
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from pipeline.core.arrays import Split
 from pipeline.core.classes import read_classes
 from pipeline.core.errors import ParamsError, PipelineError
 from pipeline.model.feature_maps import feature_map_size
-from pipeline.params import ModelParams, Params, load_params
 from pipeline.paths import HISTORY, MODEL, PARAMS
+from pipeline.provenance.params import ModelParams, Params, load_params
 from pipeline.tracking.training_run import TrainingRun
 from pipeline.training import history, meeting
 from pipeline.training.checkpoint import Arrays, Checkpoint, add_gpus, identify_training

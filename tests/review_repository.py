@@ -70,7 +70,7 @@ class ReviewRepository(Clone):
 
     def record_seeds(self, accuracies: Sequence[float], state: str) -> None:
         """Write `metrics/seeds.json` for runs of which the first is this state."""
-        from pipeline.review.spread import SeedRun, summarise
+        from pipeline.provenance.spread import SeedRun, summarise
 
         states = [state, *(hashlib.md5(str(a).encode()).hexdigest() for a in accuracies[1:])]
         runs = [

@@ -7,7 +7,7 @@ from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-LOAD_PARAMS = "pipeline.params.load_params"
+LOAD_PARAMS = "pipeline.provenance.params.load_params"
 
 
 class Module(NamedTuple):

@@ -12,7 +12,7 @@ from pipeline.core.arrays import ByteArray, Split
 from pipeline.evaluation import attribution, scores, selection
 from pipeline.model import network
 from pipeline.model.runtime import keras
-from pipeline.params import ModelParams
+from pipeline.provenance.params import ModelParams
 
 Shape = tuple[int, int, int]
 shapes = pytest.mark.parametrize("shape", [(12, 14, 1), (16, 16, 3)])

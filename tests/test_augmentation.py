@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from pipeline.params import AugmentationParams
+from pipeline.provenance.params import AugmentationParams
 from pipeline.training.augmentation import RandomAffine, move_images
 
 STRONG = AugmentationParams(rotation=20, shift=0.2, zoom=0.2)

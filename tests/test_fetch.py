@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import fetch
 from pipeline.core.errors import DataError
-from pipeline.git import unknown
+from pipeline.provenance.git import unknown
 from tests.conftest import Clone
 
 NAMES = [

@@ -349,7 +349,7 @@ pathlib.Path("notes.txt").read_text()
 pathlib.Path("data/extra.json").write_text("{}")
 pathlib.Path("data/temporary").write_text("")
 pathlib.Path("data/temporary").unlink()
-importlib.import_module("pipeline.state")
+importlib.import_module("pipeline.provenance.state")
 """)
 
     traces = run_traced(clone, "dvc", "repro", "prepare")
@@ -361,7 +361,7 @@ importlib.import_module("pipeline.state")
         "prepare: reads notes.txt, which is not among its deps",
         "prepare: reads notes.txt, which is neither in Git nor an output",
         "prepare: writes data/extra.json, which is not among its outs",
-        "prepare: has imported pipeline/state.py, which no import statement names",
+        "prepare: has imported pipeline/provenance/state.py, which no import statement names",
     ]
 
 
@@ -406,7 +406,7 @@ def test_search_does_not_go_through_excepted_modules() -> None:
         "pipeline/__init__.py": "",
         "pipeline/train.py": "from pipeline import tracking",
         "pipeline/tracking/__init__.py": "from pipeline import state",
-        "pipeline/state.py": "",
+        "pipeline/provenance/state.py": "",
     }
 
     assert Package(sources, EXCEPTED).reach(["pipeline.train"]) == {"pipeline", "pipeline.train"}
@@ -441,7 +441,7 @@ def test_search_does_not_go_through_excepted_modules() -> None:
 def test_params_are_followed_through_the_code(body: str, reads: set[str]) -> None:
     train = f"""
 from pipeline import network, tracking
-from pipeline.params import load_params
+from pipeline.provenance.params import load_params
 
 def fit(params):
     def end_epoch(): print(params.seed)
@@ -458,7 +458,7 @@ def main():
         "pipeline/train.py": train,
         "pipeline/model/network.py": "def build(p): p.dropout\ndef ignore(seed): pass",
         "pipeline/tracking.py": "def log(params, seed): params.dropout",
-        "pipeline/params.py": "def load_params(): pass",
+        "pipeline/provenance/params.py": "def load_params(): pass",
     }
     leaves = ["train.seed", "train.optimizer", "train.epochs", "model.dropout", "model.kernel_size"]
     package = Package(sources, EXCEPTED)

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from mlflow.entities import Run
 
-from pipeline.params import load_params
+from pipeline.provenance.params import load_params
 from pipeline.tracking import deadline, training_run
 from pipeline.tracking.store import REMEDY
 from pipeline.tracking.training_run import TrainingRun

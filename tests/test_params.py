@@ -10,7 +10,7 @@ from dvc.utils.serialize import load_yaml
 from pydantic import ValidationError
 
 from pipeline.core.errors import ParamsError
-from pipeline.params import flatten, load_params
+from pipeline.provenance.params import flatten, load_params
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -456,9 +456,9 @@ def test_flatten_gives_lists_that_do_not_change_the_params() -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import sys, pipeline.params; print(*sys.modules)"
+    code = "import sys, pipeline.provenance.params; print(*sys.modules)"
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
-    assert "pipeline.params" in loaded
+    assert "pipeline.provenance.params" in loaded
     assert not loaded & {"dvc", "keras", "matplotlib", "mlflow", "numpy", "pandas", "tensorflow"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from statsmodels.stats.weightstats import DescrStatsW
 
-from pipeline.review.spread import SeedRun, Spread, parse_spread, summarise
+from pipeline.provenance.spread import SeedRun, Spread, parse_spread, summarise
 
 ACCURACIES = [0.944, 0.940, 0.962]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import state
 from pipeline.core.errors import DataError
-from pipeline.params import Params, flatten, load_params
-from pipeline.tracking.origin import flatten_sections, parse_yaml
+from pipeline.provenance import state
+from pipeline.provenance.origin import flatten_sections, parse_yaml
+from pipeline.provenance.params import Params, flatten, load_params
 
 DATA = Path(__file__).parent / "data"
 COMMITTED = json.loads((DATA / "states.json").read_text())  # of each state in the history, once

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
-from pipeline.params import load_params
+from pipeline.provenance.params import load_params
 from pipeline.sweep.journal import Journal
 from pipeline.sweep.searcher import JournalledSearcher, build_scheduler
 from pipeline.sweep.settings import Settings, read_settings

@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.core.errors import ParamsError
-from pipeline.params import Params, load_params
+from pipeline.provenance.params import Params, load_params
 from pipeline.sweep.identity import INPUTS, open_folder
 from pipeline.sweep.journal import FAILED, FINISHED, STOPPED, Journal, find_best
 from pipeline.sweep.settings import SWEEP, read_settings, require_fit

@@ -18,7 +18,7 @@ from pipeline.core.arrays import Split
 from pipeline.core.errors import PipelineError
 from pipeline.model import network
 from pipeline.model.runtime import keras
-from pipeline.params import Params, load_params
+from pipeline.provenance.params import Params, load_params
 from pipeline.training import learner, optimization, trainer
 from tests.conftest import ROOT
 

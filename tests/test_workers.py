@@ -214,7 +214,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from pipeline import replicas, trainer
 from pipeline.core.arrays import Split
-from pipeline.params import Params, flatten, load_params
+from pipeline.provenance.params import Params, flatten, load_params
 
 images = np.random.default_rng(0).integers(0, 256, (21, 28, 28, 1), dtype=np.uint8)
 split = Split(images, np.arange(21, dtype=np.uint8) % 10)

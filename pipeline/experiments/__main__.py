@@ -11,7 +11,7 @@ from pipeline.experiments import page
 from pipeline.experiments.definitions import EXPERIMENTS, Experiment, read_experiments
 from pipeline.experiments.dvc_run import end_with_terminal
 from pipeline.experiments.runner import describe, raw_data, run_all
-from pipeline.params import load_params
+from pipeline.provenance.params import load_params
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.core import params_faults, params_file
 from pipeline.core.errors import ParamsError
-from pipeline.params import Params, flatten, unflatten
+from pipeline.provenance.params import Params, flatten, unflatten
 
 EXPERIMENTS = Path("experiments.yaml")
 LESSON = "lesson"

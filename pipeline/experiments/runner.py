@@ -10,9 +10,9 @@ from pathlib import Path
 from pipeline.core.errors import PipelineError
 from pipeline.experiments.definitions import Experiment
 from pipeline.experiments.dvc_run import arguments, remove_experiment, run_experiment
-from pipeline.git import git, resolve, unknown
-from pipeline.params import Params, load_params
 from pipeline.paths import EVALUATION, RAW
+from pipeline.provenance.git import git, resolve, unknown
+from pipeline.provenance.params import Params, load_params
 from pipeline.tracking import deadline, store
 from pipeline.tracking.publication import publish_experiment
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pipeline import serve
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
-from pipeline.params import load_params
+from pipeline.provenance.params import load_params
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.paths import DATASET, EVALUATION
+from pipeline.provenance.origin import flatten_sections, parse_yaml
 from pipeline.review.revision import Evaluation
-from pipeline.tracking.origin import flatten_sections, parse_yaml
 
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
 ROUNDING = 1e-6  # of what metrics/ holds

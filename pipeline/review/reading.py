@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from pipeline.git import extract, git, resolve
 from pipeline.paths import DATASET, ERRORS, EVALUATION, HISTORY, METRICS, PARAMS, RAW, SEEDS
+from pipeline.provenance.git import extract, git, resolve
+from pipeline.provenance.spread import Spread, parse_spread
 from pipeline.review.errors import ReportError
 from pipeline.review.parsing import (
     ROUNDING,
@@ -29,7 +30,6 @@ from pipeline.review.revision import (
     LockedStage,
     Revision,
 )
-from pipeline.review.spread import Spread, parse_spread
 
 READ = [*map(str, (PARAMS, STAGES, LOCK, METRICS, REQUIREMENTS, CODE, RAW))]
 UNSHALLOW = "; in this shallow clone, `git fetch --unshallow` may bring it"

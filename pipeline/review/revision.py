@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline import state
 from pipeline.core.splits import array_paths
-from pipeline.review.spread import Spread
+from pipeline.provenance import state
+from pipeline.provenance.spread import Spread
 
 CODE = Path("pipeline")
 LOCK = Path("dvc.lock")

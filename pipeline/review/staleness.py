@@ -13,8 +13,8 @@ from pathlib import Path
 from pipeline.core import files
 from pipeline.data.checksums import read_checksums
 from pipeline.paths import METRICS, PARAMS
+from pipeline.provenance.origin import parse_yaml
 from pipeline.review.revision import LOCK, STAGES, DeclaredStage, LockedStage, Revision
-from pipeline.tracking.origin import parse_yaml
 
 
 def find_stale(revision: Revision) -> list[str]:

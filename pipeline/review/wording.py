@@ -1,7 +1,7 @@
 """The verdict and its grounds, in words."""
 
+from pipeline.provenance.spread import Spread
 from pipeline.review.revision import Revision
-from pipeline.review.spread import Spread
 from pipeline.review.tables import escape, p_value
 from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, Judgement
 from pipeline.statistics.difference import Difference

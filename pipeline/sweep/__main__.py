@@ -15,8 +15,8 @@ from pipeline.core.errors import PipelineError
 from pipeline.experiments.definitions import Experiment
 from pipeline.experiments.dvc_run import arguments, end_with_terminal
 from pipeline.experiments.runner import run_all
-from pipeline.params import Params, load_params
-from pipeline.review.reproduced import require_prepared
+from pipeline.provenance.params import Params, load_params
+from pipeline.provenance.reproduced import require_prepared
 from pipeline.sweep import identity
 from pipeline.sweep.journal import Journal, Trial, find_best
 from pipeline.sweep.settings import SWEEP, Settings, read_settings, require_fit

@@ -5,10 +5,10 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline import state
 from pipeline.core import files, params_file, splits
-from pipeline.params import Params, flatten
 from pipeline.paths import CLASSES, PARAMS
+from pipeline.provenance import state
+from pipeline.provenance.params import Params, flatten
 from pipeline.sweep.settings import SWEEP, Settings
 from pipeline.training import checkpoint
 

@@ -14,7 +14,7 @@ from ray.tune.experiment import Trial as TuneTrial
 
 from pipeline.core.arrays import Split
 from pipeline.core.errors import PipelineError
-from pipeline.params import Params
+from pipeline.provenance.params import Params
 from pipeline.sweep.journal import FAILED, STOPPED, Journal, Trial
 from pipeline.sweep.searcher import JournalledSearcher, build_scheduler
 from pipeline.sweep.settings import Settings

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pipeline.core import params_faults
 from pipeline.model.feature_maps import feature_map_size
-from pipeline.params import Params, flatten, unflatten
+from pipeline.provenance.params import Params, flatten, unflatten
 
 KINDS = ("choice", "uniform", "loguniform", "int")
 DIGITS = 4  # of drawn numbers, so that they can be read and typed

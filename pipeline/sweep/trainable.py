@@ -6,7 +6,7 @@ from ray import tune
 
 from pipeline.core.arrays import Split
 from pipeline.core.errors import PipelineError
-from pipeline.params import Params
+from pipeline.provenance.params import Params
 from pipeline.sweep.space import apply
 
 EPOCH, FAULT = "epoch", "fault"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from pipeline.core import files, splits
 from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY, NETWORK_PICTURES
+from pipeline.provenance.snapshot import Snapshot
 from pipeline.tracking import runs
 from pipeline.tracking.logged_model import attach_model
 from pipeline.tracking.metric_names import name_metrics
-from pipeline.tracking.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

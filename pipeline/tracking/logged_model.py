@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.core import files
 from pipeline.paths import EVALUATION, MODEL
-from pipeline.tracking.snapshot import Snapshot
+from pipeline.provenance.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.core import splits
-from pipeline.params import Params
 from pipeline.paths import MODEL
+from pipeline.provenance.committed import committed_snapshots, experiment_snapshots
+from pipeline.provenance.params import Params
+from pipeline.provenance.snapshot import Snapshot, present_snapshot
 from pipeline.tracking import runs, store
 from pipeline.tracking.content import add_missing, has_epochs_of
-from pipeline.tracking.history import committed_snapshots, experiment_snapshots
-from pipeline.tracking.snapshot import Snapshot, present_snapshot
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.paths import MODEL
+from pipeline.provenance.origin import Origin
 from pipeline.tracking import deadline, runs, store
-from pipeline.tracking.origin import Origin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

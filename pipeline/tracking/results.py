@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.params import Params, flatten
+from pipeline.provenance.params import Params, flatten
 from pipeline.tracking import runs, store
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from pipeline.tracking.origin import Origin
+from pipeline.provenance.origin import Origin
 from pipeline.tracking.processes import identify_process, is_running
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.paths import SEEDS
-from pipeline.review.spread import Spread
+from pipeline.provenance.committed import experiment_snapshots
+from pipeline.provenance.snapshot import Snapshot
+from pipeline.provenance.spread import Spread
 from pipeline.tracking import runs, store
-from pipeline.tracking.history import experiment_snapshots
 from pipeline.tracking.publication import publish
-from pipeline.tracking.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

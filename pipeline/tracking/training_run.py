@@ -11,10 +11,10 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Self
 
-from pipeline import state
-from pipeline.params import Params, flatten
+from pipeline.provenance import state
+from pipeline.provenance.origin import present_origin
+from pipeline.provenance.params import Params, flatten
 from pipeline.tracking import deadline, runs, store
-from pipeline.tracking.origin import present_origin
 
 COMMAND = [sys.executable, "-m", "pipeline.tracking.recorder"]
 ERROR_LENGTH = 1000  # a message that fits the pipe is written whole or not at all

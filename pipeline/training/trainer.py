@@ -9,7 +9,7 @@ from pipeline.core.arrays import Split
 from pipeline.core.errors import PipelineError
 from pipeline.model import network
 from pipeline.model.runtime import keras, tf
-from pipeline.params import Params
+from pipeline.provenance.params import Params
 from pipeline.training import history, replicas
 from pipeline.training.augmentation import RandomAffine
 from pipeline.training.checkpoint import Arrays

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.core import files, splits
-from pipeline.params import Params, flatten
 from pipeline.paths import ERRORS, EVALUATION, MODEL
+from pipeline.provenance.params import Params, flatten
 
 ARRAYS = [path for name in splits.NAMES for path in splits.array_paths(name)]
 TRAINING_FILES = [*splits.array_paths("train"), *splits.array_paths("val")]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pipeline.git import git
+from pipeline.provenance.git import git
 
 EXPERIMENT_REF = re.compile(r"refs/exps/\w{2}/\w{38}/(.+)")
 FORMAT = "--format=%H%x09%ct%x09%an"

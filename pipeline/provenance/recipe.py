@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import state
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
-from pipeline.git import git
 from pipeline.paths import EVALUATION, MODEL
-from pipeline.review.reproduced import shorten
-from pipeline.review.spread import SeedRun
-from pipeline.tracking.history import LOCK, experiment_snapshots
-from pipeline.tracking.origin import parse_yaml
-from pipeline.tracking.snapshot import Snapshot
+from pipeline.provenance import state
+from pipeline.provenance.committed import LOCK, experiment_snapshots
+from pipeline.provenance.git import git
+from pipeline.provenance.origin import parse_yaml
+from pipeline.provenance.reproduced import shorten
+from pipeline.provenance.snapshot import Snapshot
+from pipeline.provenance.spread import SeedRun
 
 SEED = "train.seed"
 STAGES = ("prepare", "train", "evaluate")  # how `plot` draws cannot change an accuracy

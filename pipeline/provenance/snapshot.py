@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import state
 from pipeline.core import files
 from pipeline.core.errors import DataError
 from pipeline.core.splits import array_paths
-from pipeline.params import Params, flatten
 from pipeline.paths import MODEL, STATE_ID
-from pipeline.tracking.origin import Origin, present_origin
+from pipeline.provenance import state
+from pipeline.provenance.origin import Origin, present_origin
+from pipeline.provenance.params import Params, flatten
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.git import git
-from pipeline.params import Params, flatten
 from pipeline.paths import PARAMS
+from pipeline.provenance.git import git
+from pipeline.provenance.params import Params, flatten
 from pipeline.tracking.store import ROOT
 
 

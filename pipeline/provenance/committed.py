@@ -6,11 +6,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipeline import state
 from pipeline.core import files
 from pipeline.core.errors import DataError
 from pipeline.core.splits import array_paths
-from pipeline.git import extract, git
 from pipeline.paths import (
     DATASET,
     ERRORS,
@@ -22,16 +20,18 @@ from pipeline.paths import (
     NETWORK_PICTURES,
     PARAMS,
 )
-from pipeline.tracking.cached_files import CachePath, find_cached, link_cached_folder
-from pipeline.tracking.commits import Commit, branches_by_commit, commits_with, experiments
-from pipeline.tracking.origin import (
+from pipeline.provenance import state
+from pipeline.provenance.cached_files import CachePath, find_cached, link_cached_folder
+from pipeline.provenance.commits import Commit, branches_by_commit, commits_with, experiments
+from pipeline.provenance.git import extract, git
+from pipeline.provenance.origin import (
     Origin,
     describe_changes,
     flatten_sections,
     params_at,
     parse_yaml,
 )
-from pipeline.tracking.snapshot import Snapshot
+from pipeline.provenance.snapshot import Snapshot
 
 LOCK = Path("dvc.lock")
 FILES = [str(PARAMS), str(LOCK), str(METRICS)]
