@@ -20,7 +20,7 @@ from pipeline.experiments.dvc_run import arguments
 from pipeline.experiments.runner import describe
 from pipeline.experiments.table import results_table
 from pipeline.provenance.params import Params
-from pipeline.tracking.results import Result, find_results
+from pipeline.tracking.experiment_results import Result, find_results
 from tests.conftest import ROOT, SMALL, Clone
 from tests.faulty_server import failing_server, hang
 from tests.mlflow_store import runs_of

@@ -103,7 +103,7 @@ def words(figure: Figure) -> str:
 
 
 Curves = Callable[[pd.DataFrame], Figure]
-curves = pytest.mark.parametrize(
+each_curve = pytest.mark.parametrize(
     ("draw", "measure"),
     [(curves.loss_curves, "loss"), (curves.accuracy_curves, "accuracy")],
 )

@@ -12,7 +12,7 @@ from pipeline.experiments.definitions import LESSON, Experiment
 from pipeline.experiments.learning_curve import learning_curve
 from pipeline.experiments.table import results_table
 from pipeline.figures.figure_style import to_png
-from pipeline.tracking.results import Result, find_results
+from pipeline.tracking.experiment_results import Result, find_results
 
 PAGES = [Path("README.md"), Path("docs/experiments.md")]
 FIGURE = Path("docs/learning-curve.png")

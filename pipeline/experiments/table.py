@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from pipeline.experiments.definitions import LESSON, Experiment
 from pipeline.review.tables import escape, table
-from pipeline.tracking.results import Result
+from pipeline.tracking.experiment_results import Result
 
 HEADER = [
     "experiment",
