@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
-from pipeline.review.errors import ReportError
-from pipeline.review.lookup import Lookup
+from pipeline.review.mlflow_runs import Lookup
+from pipeline.review.report_error import ReportError
 
 if TYPE_CHECKING:
     from pipeline.review.document import Findings

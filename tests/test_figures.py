@@ -28,7 +28,7 @@ from pipeline.evaluation import calibration
 from pipeline.figures import curves, error_figures, example_figures
 from pipeline.figures.figure_style import to_png
 from pipeline.figures.picture_parts import shorten_classes, shorten_names
-from pipeline.review import pictures
+from pipeline.review import comparison_figures
 
 ROOT = Path(__file__).parents[1]
 RAW = ROOT / "data" / "raw" / "mnist"
@@ -608,7 +608,7 @@ def test_every_colour_of_colour_images_is_in_the_file() -> None:
     errors = pairs(("a", "b"), ("b", "a"))
     for figure in (
         error_figures.confident_errors(errors, images),
-        pictures.changed_images(errors.head(1), errors.tail(1), images),
+        comparison_figures.changed_images(errors.head(1), errors.tail(1), images),
     ):
         shown = np.array(Image.open(io.BytesIO(to_png(figure))))
         assert {*map(tuple, images.reshape(-1, 3))} <= {*map(tuple, shown.reshape(-1, 3))}
@@ -629,7 +629,7 @@ def test_first_1000_images_decide_how_all_figures_show_the_grey_ones() -> None:
     errors = pairs(("a", "b"), ("b", "a")).assign(image=[1000, 1001])
     for figure in (
         error_figures.confident_errors(errors, images),
-        pictures.changed_images(errors.head(1), errors.tail(1), images),
+        comparison_figures.changed_images(errors.head(1), errors.tail(1), images),
     ):
         assert {picture.get_cmap().name for picture in figure.axes[0].images} == {"gray_r"}
     figure = example_figures.attributions(errors, images, np.zeros((2, 2, 8, 8, 1), np.float32))

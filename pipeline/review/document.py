@@ -11,7 +11,7 @@ from pipeline.core.errors import DataError, PipelineError
 from pipeline.data.idx_folder import read_images
 from pipeline.paths import RAW
 from pipeline.review import changes, measures, tables, verdict, wording
-from pipeline.review.lookup import Lookup
+from pipeline.review.mlflow_runs import Lookup
 from pipeline.review.reproduction import Reproduction, check_reproduction
 from pipeline.review.revision import Revision
 from pipeline.review.staleness import digest, find_edited, find_stale
@@ -137,7 +137,7 @@ def _draw(
     """Draw the pictures into a folder, and yield the Markdown that shows them."""
     # And with them matplotlib, for those who want pictures.
     from pipeline.figures import figure_style, picture_parts
-    from pipeline.review import pictures
+    from pipeline.review import comparison_figures
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,12 +151,12 @@ def _draw(
                 picture_parts.shorten_classes(revision.errors, [*revision.class_counts])
                 for revision in (old, new)
             )
-            figure = pictures.changed_images(before, after, read_test_images(new))
+            figure = comparison_figures.changed_images(before, after, read_test_images(new))
             files.write_bytes(folder / CHANGED_IMAGES, figure_style.to_png(figure))
             yield f"![Images that the change broke and fixed]({CHANGED_IMAGES})"
         except DataError as error:  # the raw images need not be in Git
             yield f"The images that changed cannot be shown: {error}"
-    curves = pictures.training_curves(old.history, new.history)
+    curves = comparison_figures.training_curves(old.history, new.history)
     files.write_bytes(folder / CURVES, figure_style.to_png(curves))
     yield f"![Training curves before and after]({CURVES})"
 

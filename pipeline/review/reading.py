@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from pipeline.paths import DATASET, ERRORS, EVALUATION, HISTORY, METRICS, PARAMS, RAW, SEEDS
 from pipeline.provenance.git import extract, git, resolve
 from pipeline.provenance.spread import Spread, parse_spread
-from pipeline.review.errors import ReportError
 from pipeline.review.parsing import (
     ROUNDING,
     parse_errors,
@@ -21,6 +20,7 @@ from pipeline.review.parsing import (
     parse_samples,
     parse_stages,
 )
+from pipeline.review.report_error import ReportError
 from pipeline.review.revision import (
     CODE,
     LOCK,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.paths import STATE_ID
 from pipeline.provenance.spread import Spread
-from pipeline.review.errors import ReportError
+from pipeline.review.report_error import ReportError
 from pipeline.review.revision import Revision
 from pipeline.review.staleness import digest
 from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, same_images
