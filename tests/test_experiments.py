@@ -14,7 +14,7 @@ from filelock import FileLock
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from pipeline.core.errors import ParamsError, PipelineError
-from pipeline.experiments import page, runner
+from pipeline.experiments import pages, runner
 from pipeline.experiments.definitions import Experiment, read_experiments
 from pipeline.experiments.dvc_run import arguments
 from pipeline.experiments.runner import describe
@@ -294,11 +294,11 @@ def test_tables_of_a_page_are_replaced_and_the_rest_stays(tmp_path: Path) -> Non
         "Prose\n<!-- experiments -->\n{}{end}\nEnd\n"
     )
     path.write_text(page_with.format("old\n\nolder\n", "", end=end))
-    text = page.fill_tables(path, experiments, RESULTS)
+    text = pages.fill_tables(path, experiments, RESULTS)
     some, every = MLP_ROW + HALF_ROW, LESSON_ROW + HALF_ROW + MLP_ROW + LOST_ROW
     assert text == page_with.format(HEADER + some, HEADER + every, end=end)
     path.write_text(text)
-    assert page.fill_tables(path, experiments, RESULTS) == text
+    assert pages.fill_tables(path, experiments, RESULTS) == text
 
 
 def test_page_without_a_place_or_with_an_unknown_name_is_refused(tmp_path: Path) -> None:
@@ -306,15 +306,15 @@ def test_page_without_a_place_or_with_an_unknown_name_is_refused(tmp_path: Path)
     path = tmp_path / "page.md"
     path.write_text("# Title\n")
     with pytest.raises(PipelineError, match=r"page\.md: has no place for a table"):
-        page.fill_tables(path, experiments, RESULTS)
+        pages.fill_tables(path, experiments, RESULTS)
     path.write_text("<!-- experiments: mlp cnn -->\n<!-- end of experiments -->\n")
     with pytest.raises(PipelineError, match=r"page\.md: <!-- experiments: mlp cnn -->: .* no cnn"):
-        page.fill_tables(path, experiments, RESULTS)
+        pages.fill_tables(path, experiments, RESULTS)
 
 
-@pytest.mark.parametrize("path", page.PAGES)
+@pytest.mark.parametrize("path", pages.PAGES)
 def test_committed_pages_have_places(committed: dict[str, Experiment], path: Path) -> None:
-    text = page.fill_tables(ROOT / path, committed, {})
+    text = pages.fill_tables(ROOT / path, committed, {})
     assert "not run" in text
 
 
@@ -329,7 +329,7 @@ def test_points_of_the_curve_are_the_runs_of_its_lines(tmp_path: Path) -> None:
         on_curve.replace("half", "later"),
         definition("lost", {}),
     )
-    (point,) = page.curve_points(found, RESULTS).to_dict("records")
+    (point,) = pages.curve_points(found, RESULTS).to_dict("records")
     assert point == {
         "curve": "Line",
         "images": 1000,
@@ -476,9 +476,9 @@ def test_table_and_figure_come_from_the_runs(experimented: Experimented, tmp_pat
     assert rows[1][3] == f"{(28 * 28 + 1) * 16 + (16 + 1) * 10:,}"  # two dense layers, with biases
     assert rows[0][7] == "1 |"
     assert rows[2][4] == "not run"
-    before = {path: (clone.path / path).read_bytes() for path in page.PAGES}
+    before = {path: (clone.path / path).read_bytes() for path in pages.PAGES}
     clone.run("python", *RUN, "--table")
-    assert {path: (clone.path / path).read_bytes() for path in page.PAGES} == before
+    assert {path: (clone.path / path).read_bytes() for path in pages.PAGES} == before
 
 
 def test_lost_runs_come_back_without_training(experimented: Experimented, tmp_path: Path) -> None:
