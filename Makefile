@@ -10,7 +10,7 @@ LOCK := uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 # What .venv was made from. A copy lies in it, written last: where it differs, the lock, Python or
 # the folder is another one or the set-up was interrupted, and .venv is made anew.
-ORIGIN := { pwd; $(PYTHON) -V; cat requirements.txt; }
+ORIGIN := { pwd; $(PYTHON) -V; cat requirements/main.txt; }
 
 .DEFAULT_GOAL := help
 .PHONY: help repro seeds fashion-mnist experiments sweep report test lint lock bench ui publish
@@ -83,12 +83,14 @@ mlflow-server: venv-server  ## serve MLflow to a team: PostgreSQL, passwords (do
 	$(IN_VENV) exec mlflow server --app-name basic-auth
 
 lock:  ## renew the locks (needs uv)
-	$(LOCK) pyproject.toml --output-file requirements.txt
-	$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(LOCK) pyproject.toml --output-file requirements/main.txt
+	$(LOCK) --group dev --constraints requirements/main.txt --output-file requirements/dev.txt
 	for group in explore remotes server sweep; do \
-	  $(LOCK) --group "$$group" --constraints requirements.txt --constraints requirements-dev.txt \
-	    --output-file "requirements-$$group.txt" || exit; \
+	  $(LOCK) --group "$$group" --constraints requirements/main.txt \
+	    --constraints requirements/dev.txt --output-file "requirements/$$group.txt" || exit; \
 	done
+	sed -nE "s/^(keras|matplotlib|tensorflow)==([^ ]+).*/\1: '\2'/p" requirements/main.txt \
+	  > requirements/versions.yaml
 
 venv:
 	@$(ORIGIN) | cmp -s - .venv/origin || { \
@@ -96,18 +98,18 @@ venv:
 	    { echo 'Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.12 ...' >&2; exit 1; }; \
 	  echo 'Setting up .venv (once; takes one to three minutes)'; \
 	  rm -rf .venv && hash -r && $(PYTHON) -m venv .venv && \
-	  $(PIP_INSTALL) -r requirements.txt && $(COMPILE) && \
+	  $(PIP_INSTALL) -r requirements/main.txt && $(COMPILE) && \
 	  .venv/bin/python -m pipeline.plots_page .venv/plots.html && \
 	  .venv/bin/dvc config --local plots.html_template ../.venv/plots.html && \
 	  $(ORIGIN) > .venv/origin; }
 
 venv-explore venv-remotes venv-server venv-sweep: venv-%: venv
-	@cmp -s requirements-$*.txt .venv/requirements-$*.txt || { \
-	  echo 'Installing requirements-$*.txt (once)'; \
-	  $(PIP_INSTALL) -r requirements-$*.txt && $(COMPILE) && \
-	  cp requirements-$*.txt .venv/requirements-$*.txt; }
+	@cmp -s requirements/$*.txt .venv/$*.txt || { \
+	  echo 'Installing requirements/$*.txt (once)'; \
+	  $(PIP_INSTALL) -r requirements/$*.txt && $(COMPILE) && \
+	  cp requirements/$*.txt .venv/$*.txt; }
 
 venv-dev: venv-explore venv-remotes venv-server venv-sweep
-	@cmp -s requirements-dev.txt .venv/requirements-dev.txt || { \
-	  $(PIP_INSTALL) -r requirements-dev.txt && $(COMPILE) && \
-	  cp requirements-dev.txt .venv/requirements-dev.txt; }
+	@cmp -s requirements/dev.txt .venv/dev.txt || { \
+	  $(PIP_INSTALL) -r requirements/dev.txt && $(COMPILE) && \
+	  cp requirements/dev.txt .venv/dev.txt; }

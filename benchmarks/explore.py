@@ -22,7 +22,7 @@ from pipeline.core.arrays import ByteArray
 from pipeline.evaluation import attribution
 from pipeline.explore.drawing import PEN, centre, draw
 from pipeline.model import network
-from pipeline.paths import MODEL
+from pipeline.model.paths import MODEL
 
 CORES = 2  # what the target is for
 FRAME = 1 / 60  # seconds between two events of a mouse

@@ -15,9 +15,9 @@ from ruamel.yaml import YAML
 from benchmarks.bench import SMALL
 from pipeline import evaluate
 from pipeline.data.dataset import read_dataset
+from pipeline.data.paths import RAW
 from pipeline.experiments.definitions import read_experiments
 from pipeline.model import runtime
-from pipeline.paths import RAW
 from pipeline.prepare import select_splits
 from pipeline.provenance.params import Params
 from pipeline.training import trainer

@@ -1,18 +1,23 @@
 """Stage `evaluate`: what the model makes of the test images, which nothing saw before."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split, chunks
-from pipeline.core.classes import read_classes
+from pipeline.core.classes import CLASSES, read_classes
 from pipeline.core.errors import DataError
+from pipeline.core.splits import TEST, SplitFiles
 from pipeline.evaluation import attribution, scores, selection
 from pipeline.evaluation.observations import Observations, quantize, write_observations
+from pipeline.evaluation.params import EvaluationSections
+from pipeline.evaluation.paths import ERRORS, EVALUATION, OBSERVATIONS, PREDICTIONS
 from pipeline.evaluation.predictions import format_predictions
 from pipeline.model import network, runtime
+from pipeline.model.paths import MODEL
 from pipeline.model.runtime import keras
-from pipeline.paths import ERRORS, EVALUATION, MODEL, OBSERVATIONS, PREDICTIONS
 from pipeline.provenance.params import load_params
 
 
@@ -74,25 +79,31 @@ def observe(
     )
 
 
-def main() -> None:
+def main(
+    sections: type[EvaluationSections] = EvaluationSections,
+    classes: Path = CLASSES,
+    test: SplitFiles = TEST,
+    model: Path = MODEL,
+    evaluation: Path = EVALUATION,
+    predictions: Path = PREDICTIONS,
+    errors: Path = ERRORS,
+    observations: Path = OBSERVATIONS,
+) -> None:
     """Read the model and the test images; write metrics, predictions, errors and observations."""
-    params = load_params()
-    test, names = splits.read_split("test"), read_classes()
-    followed = selection.followed_images(test.labels, params.evaluate.images)
+    params = sections.load()
+    split, names = splits.read_split(test), read_classes(classes)
+    followed = selection.followed_images(split.labels, params.evaluate.images)
     runtime.configure(params.train.threads)
-    model = network.read_model(MODEL)
-    probabilities = predict(model, test, len(names))
-    predictions = scores.tabulate(probabilities, test.labels, names)
-    errors = predictions[predictions["label"] != predictions["predicted"]]
-    metrics = scores.score(
-        probabilities, test.labels, predictions, names, params.evaluate.confidence
-    )
-    files.write_json(EVALUATION, metrics)
-    files.write_text(PREDICTIONS, format_predictions(predictions))
-    files.write_text(ERRORS, format_predictions(errors))
-    observations = observe(model, test, probabilities, predictions, followed)
-    write_observations(OBSERVATIONS, observations)
+    trained = network.read_model(model)
+    probabilities = predict(trained, split, len(names))
+    table = scores.tabulate(probabilities, split.labels, names)
+    metrics = scores.score(probabilities, split.labels, table, names, params.evaluate.confidence)
+    files.write_json(evaluation, metrics)
+    files.write_text(predictions, format_predictions(table))
+    files.write_text(errors, format_predictions(table[table["label"] != table["predicted"]]))
+    observed = observe(trained, split, probabilities, table, followed)
+    write_observations(observations, observed)
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    stage.run(main, check=load_params)

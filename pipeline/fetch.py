@@ -18,7 +18,7 @@ from dvc.repo import Repo
 from pipeline.core import files, stage
 from pipeline.core.errors import DataError
 from pipeline.data.checksums import read_checksums
-from pipeline.paths import RAW
+from pipeline.data.paths import RAW
 
 # H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine
 # learning algorithms" (2017); addresses and checksums are in the authors' README.

@@ -2,29 +2,27 @@
 
 import io
 import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split
-from pipeline.core.classes import read_classes
+from pipeline.core.classes import CLASSES, read_classes
+from pipeline.core.splits import TEST, SplitFiles
 from pipeline.evaluation import calibration
 from pipeline.evaluation.observations import Observations, read_observations
+from pipeline.evaluation.paths import EVALUATION, OBSERVATIONS, PREDICTIONS
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.figures import curves, error_figures, example_figures, figure_style, network_figures
+from pipeline.figures.paths import FIGURES, NETWORK_PICTURES
 from pipeline.figures.picture_parts import grey_colours, shorten_classes, shorten_names
-from pipeline.paths import (
-    EVALUATION,
-    FIGURES,
-    HISTORY,
-    NETWORK_PICTURES,
-    OBSERVATIONS,
-    PREDICTIONS,
-    STATE_ID,
-)
 from pipeline.provenance import state
 from pipeline.provenance.params import load_params
+from pipeline.provenance.state import STATE_FILES, STATE_ID, StateSections
+from pipeline.training.paths import HISTORY
 
 
 def _table(text: str) -> pd.DataFrame:
@@ -54,38 +52,52 @@ def draw_network(
     return drawn
 
 
-def main() -> None:
+def main(
+    sections: type[StateSections] = StateSections,
+    history: Path = HISTORY,
+    evaluation: Path = EVALUATION,
+    predictions: Path = PREDICTIONS,
+    observations: Path = OBSERVATIONS,
+    classes: Path = CLASSES,
+    test: SplitFiles = TEST,
+    figures: Path = FIGURES,
+    pictures: Path = NETWORK_PICTURES,
+    state_files: Sequence[Path] = STATE_FILES,
+    state_id: Path = STATE_ID,
+) -> None:
     """Read what training and evaluation found, and the test images; write figures and state."""
-    params = load_params()
-    history = files.read_text(HISTORY, _table)
-    evaluation = files.read_text(EVALUATION, json.loads)
-    observations = read_observations(OBSERVATIONS)
-    test, classes = splits.read_split("test"), read_classes()
-    predictions = shorten_classes(files.read_text(PREDICTIONS, parse_predictions), classes)
-    names = shorten_names(classes)
+    params = sections.load()
+    epochs = files.read_text(history, _table)
+    metrics = files.read_text(evaluation, json.loads)
+    observed = read_observations(observations)
+    split, names = splits.read_split(test), read_classes(classes)
+    table = shorten_classes(files.read_text(predictions, parse_predictions), names)
+    short = shorten_names(names)
     level = params.evaluate.confidence
-    bins = calibration.bin_by_confidence(predictions, level)
-    calibration_error = evaluation["expected_calibration_error"]
-    drawn = {
-        "loss": curves.loss_curves(history),
-        "accuracy": curves.accuracy_curves(history),
-        "confusion_matrix": error_figures.confusion_matrix(predictions, names),
-        "confident_errors": error_figures.confident_errors(predictions, test.images),
-        "reliability": curves.reliability_diagram(bins, calibration_error, level),
-    }
-    for name, figure in drawn.items():
-        files.write_bytes(FIGURES / f"{name}.png", figure_style.to_png(figure))
-    observed = draw_network(observations, predictions, test, names)
-    pictures = {
-        NETWORK_PICTURES / f"{name}.png": figure_style.to_png(figure)
-        for name, figure in observed.items()
-    }
-    for path in set(NETWORK_PICTURES.rglob("*.png")) - set(pictures):
-        path.unlink()  # a picture of an image that is no longer followed
-    for path, png in pictures.items():
+    bins = calibration.bin_by_confidence(table, level)
+    calibration_error = metrics["expected_calibration_error"]
+    _write_figures(
+        figures,
+        {
+            "loss": curves.loss_curves(epochs),
+            "accuracy": curves.accuracy_curves(epochs),
+            "confusion_matrix": error_figures.confusion_matrix(table, short),
+            "confident_errors": error_figures.confident_errors(table, split.images),
+            "reliability": curves.reliability_diagram(bins, calibration_error, level),
+        },
+    )
+    _write_figures(pictures, draw_network(observed, table, split, short))
+    files.write_text(state_id, state.identify(params, state_files) + "\n")
+
+
+def _write_figures(folder: Path, drawn: Mapping[str, Figure]) -> None:
+    """Write the figures into a folder, and remove those of another code or other params."""
+    pngs = {folder / f"{name}.png": figure_style.to_png(figure) for name, figure in drawn.items()}
+    for path in set(folder.rglob("*.png")) - set(pngs):
+        path.unlink()
+    for path, png in pngs.items():
         files.write_bytes(path, png)
-    files.write_text(STATE_ID, state.identify(params, state.STATE_FILES) + "\n")
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    stage.run(main, check=load_params)

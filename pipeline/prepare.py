@@ -1,16 +1,20 @@
 """Stage `prepare`: choose the images that train, validate and test, and describe them."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split
-from pipeline.core.classes import write_classes
+from pipeline.core.classes import CLASSES, write_classes
 from pipeline.core.errors import DataError
+from pipeline.core.splits import SPLITS, SplitFiles
 from pipeline.data.dataset import read_dataset
 from pipeline.data.description import describe
+from pipeline.data.params import PrepareParams, PrepareSections
+from pipeline.data.paths import DATASET, RAW
 from pipeline.data.raw_data import Dataset
-from pipeline.paths import DATASET, RAW
-from pipeline.provenance.params import PrepareParams, load_params
+from pipeline.provenance.params import load_params
 
 
 def select_splits(dataset: Dataset, params: PrepareParams) -> dict[str, Split]:
@@ -54,16 +58,22 @@ def _require(dataset: Dataset, name: Literal["train", "test"], **asked: int) -> 
         )
 
 
-def main() -> None:
+def main(
+    sections: type[PrepareSections] = PrepareSections,
+    raw: Path = RAW,
+    classes: Path = CLASSES,
+    prepared: Mapping[str, SplitFiles] = SPLITS,
+    description: Path = DATASET,
+) -> None:
     """Read the raw data set; write the three splits, their description and the class names."""
-    params = load_params().prepare
-    dataset = read_dataset(RAW / params.dataset, params.image_size)
+    params = sections.load().prepare
+    dataset = read_dataset(raw / params.dataset, params.image_size)
     chosen = select_splits(dataset, params)
-    write_classes(dataset.classes)
+    write_classes(classes, dataset.classes)
     for name, split in chosen.items():
-        splits.write_split(name, split)
-    files.write_json(DATASET, describe(chosen, dataset.classes))
+        splits.write_split(prepared[name], split)
+    files.write_json(description, describe(chosen, dataset.classes))
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    stage.run(main, check=load_params)

@@ -7,8 +7,8 @@ import pandas as pd
 
 from pipeline.core import files, splits, stage
 from pipeline.core.errors import PipelineError
+from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.evaluation.predictions import parse_predictions
-from pipeline.paths import ERRORS, EVALUATION
 from pipeline.provenance import state
 from pipeline.provenance.git import git
 from pipeline.provenance.params import Params, load_params
@@ -46,7 +46,7 @@ def promote(params: Params, level: float) -> str:
         if champion and str(champion.version) == str(version.version):
             return f"{title} is the champion already"
         if champion and champion.tags.get(runs.STATE_TAG) != version.tags[runs.STATE_TAG]:
-            tested_on = map(files.md5, splits.array_paths("test"))
+            tested_on = map(files.md5, (splits.TEST.images, splits.TEST.labels))
             old_errors = registry.read_errors(client, champion, *tested_on)
             compared = _refuse_worse(title, f"version {champion.version}", old_errors, level)
         else:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 from pipeline.core import files, stage
 from pipeline.core.errors import PipelineError
+from pipeline.data.paths import RAW
 from pipeline.experiments.dvc_run import end_with_terminal, remove_experiment, run_experiment
-from pipeline.paths import RAW, SEEDS
 from pipeline.provenance.git import unknown
 from pipeline.provenance.params import Params, load_params
+from pipeline.provenance.paths import SEEDS
 from pipeline.provenance.recipe import (
     SEED,
     experiment_name,

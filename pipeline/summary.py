@@ -3,7 +3,7 @@
 import json
 
 from pipeline.core import files, stage
-from pipeline.paths import EVALUATION
+from pipeline.evaluation.paths import EVALUATION
 from pipeline.provenance.params import load_params
 
 

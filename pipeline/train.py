@@ -4,20 +4,26 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split
-from pipeline.core.classes import read_classes
+from pipeline.core.classes import CLASSES, read_classes
 from pipeline.core.errors import ParamsError, PipelineError
+from pipeline.core.params import PARAMS
+from pipeline.core.splits import TRAIN, VAL, SplitFiles
 from pipeline.model.feature_maps import feature_map_size
-from pipeline.paths import HISTORY, MODEL, PARAMS
-from pipeline.provenance.params import ModelParams, Params, load_params
+from pipeline.model.params import ModelParams
+from pipeline.model.paths import MODEL
+from pipeline.provenance.params import load_params
 from pipeline.tracking.training_run import TrainingRun
 from pipeline.training import history, meeting
 from pipeline.training.checkpoint import Arrays, Checkpoint, add_gpus, identify_training
 from pipeline.training.cluster import Cluster
+from pipeline.training.params import TrainingSections
+from pipeline.training.paths import HISTORY
 
 Data = tuple[Split, Split, int]  # training and validation images, number of classes
 SECONDS = "seconds"  # of training so far, in a checkpoint
@@ -40,7 +46,14 @@ def _require_fit(params: ModelParams, height: int, width: int) -> None:
         raise ParamsError(f"{PARAMS}: {error}") from None
 
 
-def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
+def _lead(
+    data: Data,
+    params: TrainingSections,
+    key: str,
+    cluster: Cluster,
+    model_path: Path,
+    history_path: Path,
+) -> None:
     """Train, as the only worker or the chief of many, and write the outputs."""
     train, val, classes = data
     key_here = add_gpus(key)
@@ -50,7 +63,7 @@ def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
         done = history.measured(saved["history"]) if saved else []
         if done:
             print(f"Going on after epoch {len(done)}, where training was cut off", flush=True)
-        with TrainingRun(params, key_here, done) as run:
+        with TrainingRun(key_here, done) as run:
             # Takes seconds, in which the process that the run has started imports MLflow.
             from pipeline.model import network, runtime
             from pipeline.training import trainer
@@ -76,14 +89,14 @@ def _lead(data: Data, params: Params, key: str, cluster: Cluster) -> None:
                     "would note the new ones for it. Put them back, and `dvc repro` takes what "
                     "was trained; else it trains with the new ones"
                 )
-            network.write_model(MODEL, model)
-            files.write_text(HISTORY, rows.to_csv(index=False, float_format="%.6f"))
+            network.write_model(model_path, model)
+            files.write_text(history_path, rows.to_csv(index=False, float_format="%.6f"))
             facts = measure_run(seconds, len(train.labels) * len(rows))
             run.log_facts(facts | {"network_weights": model.count_params()})
             print(f"Trained for {seconds:.1f} s, {facts['images_per_second']:,.0f} images/s")
 
 
-def _help(data: Data, params: Params, cluster: Cluster) -> None:
+def _help(data: Data, params: TrainingSections, cluster: Cluster) -> None:
     """Train as one of many workers, whose chief writes the outputs."""
     from pipeline.model import runtime
     from pipeline.training import trainer
@@ -93,19 +106,25 @@ def _help(data: Data, params: Params, cluster: Cluster) -> None:
     trainer.train_network(train, val, classes, params, lambda *_: None, cluster)
 
 
-def main() -> None:
+def main(
+    sections: type[TrainingSections] = TrainingSections,
+    classes: Path = CLASSES,
+    train: SplitFiles = TRAIN,
+    val: SplitFiles = VAL,
+    model: Path = MODEL,
+    measured: Path = HISTORY,
+) -> None:
     """Read the prepared training and validation images; write the model and its history."""
     key = identify_training()  # first: in the end, it must still be this
-    params = load_params()
-    train, val = splits.read_split("train"), splits.read_split("val")
-    data = train, val, len(read_classes())
-    _require_fit(params.model, *train.images.shape[1:3])  # what does not fit makes no run
+    params = sections.load()
+    data = splits.read_split(train), splits.read_split(val), len(read_classes(classes))
+    _require_fit(params.model, *data[0].images.shape[1:3])  # what does not fit makes no run
     with meeting.gather(params.train.workers, key) as cluster:
         if cluster.is_chief:
-            _lead(data, params, key, cluster)
+            _lead(data, params, key, cluster, model, measured)
         else:
             _help(data, params, cluster)
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    stage.run(main, check=load_params)

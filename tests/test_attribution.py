@@ -11,8 +11,8 @@ from pipeline import evaluate
 from pipeline.core.arrays import ByteArray, Split
 from pipeline.evaluation import attribution, scores, selection
 from pipeline.model import network
+from pipeline.model.params import ModelParams
 from pipeline.model.runtime import keras
-from pipeline.provenance.params import ModelParams
 
 Shape = tuple[int, int, int]
 shapes = pytest.mark.parametrize("shape", [(12, 14, 1), (16, 16, 3)])

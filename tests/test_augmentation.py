@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from pipeline.provenance.params import AugmentationParams
 from pipeline.training.augmentation import RandomAffine, move_images
+from pipeline.training.params import AugmentationParams
 
 STRONG = AugmentationParams(rotation=20, shift=0.2, zoom=0.2)
 

@@ -9,11 +9,8 @@ from numpy.testing import assert_allclose
 from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 
-from pipeline.evaluation.calibration import (
-    bin_by_confidence,
-    expected_calibration_error,
-    wilson_interval,
-)
+from pipeline.core.intervals import wilson_interval
+from pipeline.evaluation.calibration import bin_by_confidence, expected_calibration_error
 
 MEASURES = ["confidence", "accuracy", "accuracy_low", "accuracy_high"]
 

@@ -12,8 +12,8 @@ from scipy.stats import entropy
 from pipeline.core.arrays import Split
 from pipeline.data.dataset import read_dataset
 from pipeline.data.description import class_balance, describe
+from pipeline.data.params import PrepareParams
 from pipeline.prepare import select_splits
-from pipeline.provenance.params import PrepareParams
 
 DIGITS = [str(digit) for digit in range(10)]
 MNIST = Path(__file__).parents[1] / "data" / "raw" / "mnist"

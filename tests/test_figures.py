@@ -109,7 +109,7 @@ each_curve = pytest.mark.parametrize(
 )
 
 
-@curves
+@each_curve
 def test_curves_show_the_history_and_ring_the_best_validation_epoch(
     draw: Curves, measure: str
 ) -> None:
@@ -144,7 +144,7 @@ def test_curves_show_the_history_and_ring_the_best_validation_epoch(
     assert training.get_color() != validation.get_color()
 
 
-@curves
+@each_curve
 @pytest.mark.parametrize("epochs", [1, 2, 10, 25, 100])
 def test_epochs_on_the_axis_are_whole_and_exist(draw: Curves, measure: str, epochs: int) -> None:
     figure = draw(history(epochs))

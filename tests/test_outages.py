@@ -18,7 +18,6 @@ import psutil
 import pytest
 from mlflow.entities import Run
 
-from pipeline.provenance.params import load_params
 from pipeline.tracking import deadline, training_run
 from pipeline.tracking.store import REMEDY
 from pipeline.tracking.training_run import TrainingRun
@@ -256,7 +255,7 @@ def test_recorder_that_never_reads_does_not_stop_training(
     recorders: list[psutil.Process] = []
 
     def train() -> None:
-        with TrainingRun(load_params(), "key") as run:
+        with TrainingRun("key") as run:
             recorders.extend(set(psutil.Process().children()).difference(others))
             for epoch in range(5000):  # far more than a pipe holds
                 run.log_epoch(epoch, dict.fromkeys(CURVES, 0.5))
@@ -287,7 +286,7 @@ def test_recorder_that_ends_early_does_not_stop_training(
     others = psutil.Process().children()
     spent: list[bool] = []
     monkeypatch.setattr(deadline, "spend", lambda _seconds, failed: spent.append(failed))
-    with TrainingRun(load_params(), "key") as run:
+    with TrainingRun("key") as run:
         (recorder,) = set(psutil.Process().children()).difference(others)
         give_up = time.monotonic() + 60
         while recorder.status() != psutil.STATUS_ZOMBIE:  # has ended, which is not yet noticed
@@ -306,7 +305,7 @@ def test_slow_store_gets_the_whole_run(tracked: Clone, monkeypatch: pytest.Monke
     monkeypatch.setattr(deadline, "SECONDS", 120.0)
     record_with(monkeypatch, SLOW_RECORDER)
     epochs = 400
-    with TrainingRun(load_params(), "key") as run:
+    with TrainingRun("key") as run:
         give_up = time.monotonic() + 60
         while not Path("asked").exists():
             assert time.monotonic() < give_up

@@ -10,7 +10,8 @@ from dvc.utils.serialize import load_yaml
 from pydantic import ValidationError
 
 from pipeline.core.errors import ParamsError
-from pipeline.provenance.params import flatten, load_params
+from pipeline.core.params import flatten
+from pipeline.provenance.params import load_params
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = (ROOT / "params.yaml").read_text(encoding="utf-8")

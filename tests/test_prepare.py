@@ -8,9 +8,9 @@ import pytest
 
 from pipeline.core.arrays import Split
 from pipeline.core.errors import DataError
+from pipeline.data.params import PrepareParams
 from pipeline.data.raw_data import ArraySplit, Dataset
 from pipeline.prepare import select_splits
-from pipeline.provenance.params import PrepareParams
 
 DIGITS = [str(digit) for digit in range(10)]
 MNIST = Path(__file__).parents[1] / "data" / "raw" / "mnist"

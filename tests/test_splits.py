@@ -33,14 +33,14 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Split:
     """Twelve images and labels, written as `val` to an empty folder, which is the current one."""
     monkeypatch.chdir(tmp_path)
     split = make_split(12)
-    splits.write_split("val", split)
+    splits.write_split(splits.VAL, split)
     return split
 
 
 def refusal() -> str:
     """Return the message with which `val` is refused."""
     with pytest.raises(DataError) as caught:
-        splits.read_split("val")
+        splits.read_split(splits.VAL)
     return str(caught.value)
 
 
@@ -56,7 +56,7 @@ def prove() -> None:
 
 
 def test_split_comes_back_as_it_was_written(written: Split) -> None:
-    read = splits.read_split("val")
+    read = splits.read_split(splits.VAL)
 
     assert read.images.shape == (12, 28, 28, 1)
     assert read.images.dtype == read.labels.dtype == np.uint8
@@ -66,14 +66,14 @@ def test_split_comes_back_as_it_was_written(written: Split) -> None:
 
 @pytest.mark.usefixtures("written")
 def test_split_is_mapped_into_memory_and_cannot_be_changed() -> None:
-    for array in splits.read_split("val"):
+    for array in splits.read_split(splits.VAL):
         assert isinstance(array, np.memmap)
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 
 
 def test_chosen_images_are_the_same_from_the_file_a_part_of_it_and_memory(written: Split) -> None:
-    mapped = splits.read_split("val").images
+    mapped = splits.read_split(splits.VAL).images
     chosen = np.array([11, 0, 7, 7])
 
     assert splits.take_images(mapped, chosen).tobytes() == written.images[chosen].tobytes()
@@ -84,15 +84,15 @@ def test_chosen_images_are_the_same_from_the_file_a_part_of_it_and_memory(writte
 
 
 def test_images_are_those_of_the_file_that_was_checked(written: Split) -> None:
-    images = splits.read_split("val").images
-    splits.write_split("val", make_split(12, seed=1))
+    images = splits.read_split(splits.VAL).images
+    splits.write_split(splits.VAL, make_split(12, seed=1))
     chosen = np.array([11])
     assert splits.take_images(images, chosen).tobytes() == written.images[chosen].tobytes()
 
 
 @pytest.mark.usefixtures("written")
 def test_file_that_was_cut_is_named() -> None:
-    images = splits.read_split("val").images
+    images = splits.read_split(splits.VAL).images
     os.truncate(IMAGES, IMAGES.stat().st_size - 1)
     with pytest.raises(DataError, match=r"val_images\.npy: is cut; `dvc repro` makes it again"):
         splits.take_images(images, np.array([11]))
@@ -107,20 +107,20 @@ def test_split_is_three_files() -> None:
 
 def test_splits_do_not_touch_each_other(written: Split) -> None:
     for seed, name in enumerate(("train", "test"), start=1):
-        splits.write_split(name, make_split(5, seed))
+        splits.write_split(splits.SPLITS[name], make_split(5, seed))
 
-    for path in (*splits.array_paths("test"), splits.checksums_path("test")):
+    for path in splits.TEST:
         path.write_bytes(b"damaged")
 
-    assert splits.read_split("val").images.tobytes() == written.images.tobytes()
-    assert splits.read_split("train").labels.tolist() == make_split(5, 1).labels.tolist()
+    assert splits.read_split(splits.VAL).images.tobytes() == written.images.tobytes()
+    assert splits.read_split(splits.TRAIN).labels.tolist() == make_split(5, 1).labels.tolist()
 
 
 def test_split_replaces_an_older_one(written: Split) -> None:
-    splits.write_split("val", make_split(3, seed=1))
+    splits.write_split(splits.VAL, make_split(3, seed=1))
 
     assert len(written.labels) == 12
-    assert splits.read_split("val").labels.tolist() == make_split(3, seed=1).labels.tolist()
+    assert splits.read_split(splits.VAL).labels.tolist() == make_split(3, seed=1).labels.tolist()
 
 
 @pytest.mark.usefixtures("written")
@@ -202,8 +202,8 @@ def test_images_and_labels_that_changed_places_are_refused() -> None:
 
 @pytest.mark.usefixtures("written")
 def test_labels_of_another_split_are_refused() -> None:
-    splits.write_split("test", make_split(12, seed=1))
-    shutil.copy(splits.array_paths("test")[1], LABELS)
+    splits.write_split(splits.TEST, make_split(12, seed=1))
+    shutil.copy(splits.TEST.labels, LABELS)
 
     assert refusal() == damaged(LABELS)
 
@@ -235,7 +235,7 @@ def test_pickled_objects_are_not_unpickled_either_where_checksums_fit(path: Path
     prove()
 
     with pytest.raises((DataError, ValueError)):
-        splits.read_split("val")
+        splits.read_split(splits.VAL)
     assert not Path("sprung").exists()
 
     np.load(path, allow_pickle=True)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import DataError
+from pipeline.core.params import flatten
 from pipeline.provenance import state
 from pipeline.provenance.origin import flatten_sections, parse_yaml
-from pipeline.provenance.params import Params, flatten, load_params
+from pipeline.provenance.params import Params, load_params
 
 DATA = Path(__file__).parent / "data"
 COMMITTED = json.loads((DATA / "states.json").read_text())  # of each state in the history, once

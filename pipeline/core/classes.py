@@ -1,10 +1,11 @@
 """The names of the classes, one a line, in the order of their labels."""
 
 import unicodedata
+from pathlib import Path
 
 from pipeline.core import files
-from pipeline.paths import CLASSES
 
+CLASSES = Path("data/prepared/classes.txt")
 MAX_CHARACTERS = 100
 # What would break lines and tables: control characters, line and paragraph separators, and the
 # halves of characters that stand for the undecodable bytes of a file's name.
@@ -42,15 +43,15 @@ def parse_classes(text: str) -> list[str]:
     return names
 
 
-def write_classes(names: list[str]) -> None:
+def write_classes(path: Path, names: list[str]) -> None:
     """Write the names of the prepared data's classes."""
-    files.write_text(CLASSES, "".join(f"{name}\n" for name in names))
+    files.write_text(path, "".join(f"{name}\n" for name in names))
 
 
-def read_classes() -> list[str]:
+def read_classes(path: Path = CLASSES) -> list[str]:
     """Return the names of the prepared data's classes.
 
     Raises:
         DataError: the file is missing or damaged.
     """
-    return files.read_text(CLASSES, parse_classes)
+    return files.read_text(path, parse_classes)

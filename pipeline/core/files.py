@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -104,6 +104,13 @@ def read_text(path: Path, parse: Callable[[str], Parsed]) -> Parsed:
         raise DataError(f"{path}: cannot be read: {error.strerror}; {REMEDY}") from error
     except ValueError as error:  # also of bytes that are not UTF-8, and of pandas and json
         raise DataError(f"{path}: is damaged ({error}); {REMEDY}") from error
+
+
+def find_code(paths: Iterable[Path]) -> list[Path]:
+    """Return the modules among paths, and all below those that are folders, in order."""
+    return sorted(
+        {module for path in paths for module in (path.rglob("*.py") if path.is_dir() else [path])}
+    )
 
 
 def md5(path: Path) -> str:

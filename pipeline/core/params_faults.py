@@ -3,9 +3,10 @@
 import re
 import reprlib
 from difflib import get_close_matches
-from typing import get_args
+from typing import cast, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 _YAML = {"None": "null", "True": "true", "False": "false"}  # how it spells what Python shows
@@ -60,12 +61,16 @@ def describe(error: ErrorDetails, schema: type[BaseModel]) -> str:
 
 def _params(schema: type[BaseModel]) -> dict[str, str]:
     """Return the full name of each section and param by its own."""
-    sections = schema.__annotations__
-    return {section: section for section in sections} | {
-        key: f"{name}.{key}" for name, section in sections.items() for key in section.model_fields
+    return {section: section for section in schema.model_fields} | {
+        key: f"{name}.{key}" for name in schema.model_fields for key in _fields(schema, name)
     }
 
 
 def _may_be_null(schema: type[BaseModel], section: str, key: str) -> bool:
-    fields = schema.__annotations__[section].model_fields
+    fields = _fields(schema, section)
     return key in fields and type(None) in get_args(fields[key].annotation)
+
+
+def _fields(schema: type[BaseModel], section: str) -> dict[str, FieldInfo]:
+    of_section = cast("type[BaseModel]", schema.model_fields[section].annotation)
+    return of_section.model_fields

@@ -9,7 +9,7 @@ import mmap
 import os
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,51 +17,58 @@ import numpy.typing as npt
 from pipeline.core import files
 from pipeline.core.arrays import ByteArray, Split
 from pipeline.core.errors import DataError
-from pipeline.paths import PREPARED
 
-NAMES = ("train", "val", "test")
 # Of each mapping, the descriptor of its file, which may be replaced by another of this name.
 _files: weakref.WeakKeyDictionary[mmap.mmap, int] = weakref.WeakKeyDictionary()
 
 
-def array_paths(name: str) -> tuple[Path, Path]:
-    """Return where the images and the labels of the split `name` lie."""
-    return PREPARED / f"{name}_images.npy", PREPARED / f"{name}_labels.npy"
+class SplitFiles(NamedTuple):
+    """Where a split lies: its arrays, and their checksums."""
+
+    images: Path
+    labels: Path
+    checksums: Path
 
 
-def checksums_path(name: str) -> Path:
-    """Return where the checksums of the split `name` lie."""
-    return PREPARED / f"{name}.md5"
-
-
-def write_split(name: str, split: Split) -> None:
-    """Write images and labels, then their checksums."""
-    paths = array_paths(name)
-    for path, array in zip(paths, split, strict=True):
-        files.write_array(path, array)
-    files.write_text(
-        checksums_path(name), "".join(f"{files.md5(path)}  {path.name}\n" for path in paths)
+def _locate(name: str) -> SplitFiles:
+    return SplitFiles(
+        PREPARED / f"{name}_images.npy", PREPARED / f"{name}_labels.npy", PREPARED / f"{name}.md5"
     )
 
 
-def read_split(name: str) -> Split:
+PREPARED = Path("data/prepared")
+TRAIN, VAL, TEST = _locate("train"), _locate("val"), _locate("test")
+SPLITS = {"train": TRAIN, "val": VAL, "test": TEST}
+
+
+def write_split(paths: SplitFiles, split: Split) -> None:
+    """Write images and labels, then their checksums."""
+    arrays = paths.images, paths.labels
+    for path, array in zip(arrays, split, strict=True):
+        files.write_array(path, array)
+    files.write_text(
+        paths.checksums, "".join(f"{files.md5(path)}  {path.name}\n" for path in arrays)
+    )
+
+
+def read_split(paths: SplitFiles) -> Split:
     """Map the images (N, height, width, channels) and labels (N,) of a split into memory.
 
     Raises:
         DataError: a file is missing, or is not what `prepare` wrote.
     """
-    paths, checksums = array_paths(name), checksums_path(name)
+    arrays, checksums = (paths.images, paths.labels), paths.checksums
     try:
         proof = checksums.read_text(encoding="ascii", errors="replace")
-        lines = [f"{files.md5(path)}  {path.name}\n" for path in paths]
+        lines = [f"{files.md5(path)}  {path.name}\n" for path in arrays]
     except OSError as error:
         raise DataError(f"{checksums}: cannot be read: {error.strerror}; {files.REMEDY}") from error
-    for path, line in zip(paths, lines, strict=True):
+    for path, line in zip(arrays, lines, strict=True):
         if line not in proof:
             raise DataError(
                 f"{path}: is damaged, its content does not match {checksums}; {files.REMEDY}"
             )
-    images, labels = map(_map_array, paths)
+    images, labels = map(_map_array, arrays)
     return Split(images, labels)
 
 

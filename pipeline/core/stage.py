@@ -18,16 +18,17 @@ POLL_SECONDS = 0.2
 UNWIND_SECONDS = 15  # longer than tracking waits for its store
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], check: Callable[[], object] = lambda: None) -> None:
     """Run `main`; end with one plain message and an exit code where it cannot do its work.
 
-    SIGTERM and Ctrl-C unwind `main`, so that it leaves no temporary file, with the exit codes
-    that shells use for them (143 and 130).
+    What `check` refuses is said before any work is done. SIGTERM and Ctrl-C unwind `main`, so that
+    it leaves no temporary file, with the exit codes that shells use for them (143 and 130).
     """
     signal.signal(signal.SIGTERM, _exit_terminated)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        check()
         main()
     except PipelineError as error:
         print(error, file=sys.stderr)

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.metrics import log_loss, precision_score, recall_score
 
 from pipeline.core.arrays import LabelArray, chunks
+from pipeline.core.intervals import wilson_interval
 from pipeline.evaluation import calibration
 
 Probabilities = npt.NDArray[np.float32]
@@ -63,7 +64,7 @@ def score(
     predicted = probabilities.argmax(axis=1)
     classes = list(range(len(names)))
     correct = int((labels == predicted).sum())
-    low, high = calibration.wilson_interval(correct, len(labels), confidence)
+    low, high = wilson_interval(correct, len(labels), confidence)
     per_class = {"labels": classes, "average": None, "zero_division": np.nan}
     bins = calibration.bin_by_confidence(predictions, confidence)
     return {

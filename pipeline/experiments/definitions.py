@@ -4,20 +4,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.core import params_faults, params_file
 from pipeline.core.errors import ParamsError
-from pipeline.provenance.params import Params, flatten, unflatten
+from pipeline.core.params import flatten, unflatten
+from pipeline.provenance.params import Params
 
 EXPERIMENTS = Path("experiments.yaml")
 LESSON = "lesson"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # no option, and what Git has in names of refs
 
 Text = Annotated[str, Field(min_length=1)]
-Checked = TypeVar("Checked", bound=BaseModel)
 
 
 class _Entry(BaseModel):
@@ -64,13 +64,13 @@ def read_experiments(path: Path = EXPERIMENTS) -> dict[str, Experiment]:
     for name, given in params_file.read_mapping(path).items():
         if not NAME.fullmatch(str(name)):
             raise ParamsError(f"{path}: {name}: must be a name of letters, digits, - and _")
-        entries[str(name)] = _validate(_Entry, f"{path}: {name}", given)
+        entries[str(name)] = _read_entry(f"{path}: {name}", given)
     if LESSON not in entries:
         raise ParamsError(f"{path}: {LESSON}: is missing; the others are changes of it")
-    lesson = _resolve(f"{path}: {LESSON}", entries[LESSON].params)
+    lesson = Params.check(unflatten(entries[LESSON].params), f"{path}: {LESSON}")
     experiments = {}
     for name, entry in entries.items():
-        params = _resolve(f"{path}: {name}", flatten(lesson) | entry.params)
+        params = Params.check(unflatten(flatten(lesson) | entry.params), f"{path}: {name}")
         changes = _difference(params, lesson)
         experiments[name] = Experiment(
             name, entry.description, entry.learning_curve, changes, params
@@ -78,14 +78,9 @@ def read_experiments(path: Path = EXPERIMENTS) -> dict[str, Experiment]:
     return experiments
 
 
-def _resolve(where: str, flat: Mapping[str, Any]) -> Params:
-    """Return params that are given by their dotted names."""
-    return _validate(Params, where, unflatten(flat))
-
-
-def _validate(schema: type[Checked], where: str, values: object) -> Checked:
+def _read_entry(where: str, given: object) -> _Entry:
     try:
-        return schema.model_validate(values)
+        return _Entry.model_validate(given)
     except ValidationError as error:
         faults = (params_faults.describe(fault, Params) for fault in error.errors())
         raise ParamsError("\n".join(f"{where}: {fault}" for fault in faults)) from None

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.core.errors import PipelineError
+from pipeline.data.paths import RAW
+from pipeline.evaluation.paths import EVALUATION
 from pipeline.experiments.definitions import Experiment
 from pipeline.experiments.dvc_run import arguments, remove_experiment, run_experiment
-from pipeline.paths import EVALUATION, RAW
 from pipeline.provenance.git import git, resolve, unknown
 from pipeline.provenance.params import Params, load_params
 from pipeline.tracking import deadline, store

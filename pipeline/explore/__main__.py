@@ -16,7 +16,7 @@ def main() -> None:
     port = parser.parse_args().port
     params = load_params()
     if not find_spec("nicegui"):
-        raise PipelineError("the page needs NiceGUI: pip install -r requirements-explore.txt")
+        raise PipelineError("the page needs NiceGUI: `make venv-explore` installs it")
     with serve.bind(port) as listener:
         from pipeline.explore import material, server
         from pipeline.model import runtime

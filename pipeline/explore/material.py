@@ -8,10 +8,11 @@ from pipeline.core import files, splits
 from pipeline.core.arrays import IntArray, Split
 from pipeline.core.classes import read_classes
 from pipeline.core.errors import DataError, PipelineError
+from pipeline.evaluation.paths import ERRORS
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.model import network
+from pipeline.model.paths import MODEL
 from pipeline.model.runtime import keras
-from pipeline.paths import ERRORS, MODEL
 from pipeline.tracking import registry, store
 
 CURRENT = "Current model"
@@ -44,7 +45,7 @@ def load(dataset: str) -> Material:
     Raises:
         DataError: a file is missing or damaged, or the model is not for this data.
     """
-    model, test, classes = network.read_model(MODEL), splits.read_split("test"), read_classes()
+    model, test, classes = network.read_model(MODEL), splits.read_split(splits.TEST), read_classes()
     if not fits(model, test, classes):
         raise DataError(f"{MODEL}: is not for the prepared data; `dvc repro` trains one that is")
     errors = files.read_text(ERRORS, parse_predictions)["image"].to_numpy()

@@ -7,8 +7,8 @@ from typing import Any
 
 from pipeline.core import files
 from pipeline.core.errors import DataError
+from pipeline.model.params import ModelParams
 from pipeline.model.runtime import keras
-from pipeline.provenance.params import ModelParams
 
 # Keras's 0.99 takes hundreds of batches to forget how the statistics began; 2,000 images in batches
 # of 64 are 32 an epoch.

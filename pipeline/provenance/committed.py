@@ -8,18 +8,12 @@ from pathlib import Path
 
 from pipeline.core import files
 from pipeline.core.errors import DataError
-from pipeline.core.splits import array_paths
-from pipeline.paths import (
-    DATASET,
-    ERRORS,
-    EVALUATION,
-    FIGURES,
-    HISTORY,
-    METRICS,
-    MODEL,
-    NETWORK_PICTURES,
-    PARAMS,
-)
+from pipeline.core.params import PARAMS
+from pipeline.core.splits import TEST
+from pipeline.data.paths import DATASET
+from pipeline.evaluation.paths import ERRORS, EVALUATION
+from pipeline.figures.paths import FIGURES, NETWORK_PICTURES
+from pipeline.model.paths import MODEL
 from pipeline.provenance import state
 from pipeline.provenance.cached_files import CachePath, find_cached, link_cached_folder
 from pipeline.provenance.commits import Commit, branches_by_commit, commits_with, experiments
@@ -31,9 +25,10 @@ from pipeline.provenance.origin import (
     params_at,
     parse_yaml,
 )
+from pipeline.provenance.paths import LOCK, METRICS
 from pipeline.provenance.snapshot import Snapshot
+from pipeline.training.paths import HISTORY
 
-LOCK = Path("dvc.lock")
 FILES = [str(PARAMS), str(LOCK), str(METRICS)]
 
 
@@ -121,7 +116,5 @@ def _read(
     pictures = [out for out in plot.get("outs", []) if Path(out["path"]) == NETWORK_PICTURES]
     for out in pictures:
         link_cached_folder(folder / NETWORK_PICTURES, str(out.get("md5")), cache_path)
-    model, test_images = (
-        find_cached(digests[path], cache_path) for path in (MODEL, array_paths("test")[0])
-    )
+    model, test_images = (find_cached(digests[path], cache_path) for path in (MODEL, TEST.images))
     return Snapshot(params, digests, folder, model, test_images, origin)

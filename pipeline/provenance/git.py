@@ -1,8 +1,10 @@
 """What Git knows."""
 
+import os
 import subprocess
 from pathlib import Path, PurePosixPath
 
+ROOT = Path(os.environ.get("DVC_ROOT") or ".").resolve()  # also in DVC's temporary copies
 REGULAR = ("100644", "100755")  # modes of files, not of links
 
 
@@ -20,6 +22,12 @@ def unknown(path: Path) -> list[Path]:
     """Return what is at a path and not in Git, ignored or not: files, and folders as a whole."""
     listed = _run("ls-files", "--others", "--directory", "-z", "--", str(path))
     return [Path(name) for name in listed.decode(errors="surrogateescape").split("\0") if name]
+
+
+def tracked(path: Path) -> list[Path]:
+    """Return the files at or below a path that Git tracks and that are there."""
+    listed = _run("ls-files", "-z", "--", str(path)).decode(errors="surrogateescape")
+    return [Path(name) for name in listed.split("\0") if name and Path(name).is_file()]
 
 
 def extract(commit: str, folder: Path, *paths: str) -> None:

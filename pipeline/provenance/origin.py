@@ -9,10 +9,9 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.paths import PARAMS
-from pipeline.provenance.git import git
-from pipeline.provenance.params import Params, flatten
-from pipeline.tracking.store import ROOT
+from pipeline.core.params import PARAMS, flatten
+from pipeline.provenance.git import ROOT, git
+from pipeline.provenance.params import Params
 
 
 @dataclass(frozen=True)

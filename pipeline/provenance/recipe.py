@@ -7,11 +7,13 @@ from typing import Any
 
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
-from pipeline.paths import EVALUATION, MODEL
+from pipeline.evaluation.paths import EVALUATION
+from pipeline.model.paths import MODEL
 from pipeline.provenance import state
-from pipeline.provenance.committed import LOCK, experiment_snapshots
+from pipeline.provenance.committed import experiment_snapshots
 from pipeline.provenance.git import git
 from pipeline.provenance.origin import parse_yaml
+from pipeline.provenance.paths import LOCK
 from pipeline.provenance.reproduced import shorten
 from pipeline.provenance.snapshot import Snapshot
 from pipeline.provenance.spread import SeedRun

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from pipeline.core import files
 from pipeline.core.errors import DataError
-from pipeline.core.splits import array_paths
-from pipeline.paths import MODEL, STATE_ID
+from pipeline.core.params import flatten
+from pipeline.core.splits import TEST
+from pipeline.model.paths import MODEL
 from pipeline.provenance import state
 from pipeline.provenance.origin import Origin, present_origin
-from pipeline.provenance.params import Params, flatten
+from pipeline.provenance.params import Params
+from pipeline.provenance.state import STATE_ID
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def present_snapshot(params: Params) -> Snapshot:
         digests={path: files.md5(path) for path in state.STATE_FILES},
         folder=Path(),
         model=MODEL,
-        test_images=array_paths("test")[0],
+        test_images=TEST.images,
         origin=present_origin(params),
     )
     if files.read_text(STATE_ID, str.strip) != snapshot.state_id:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from scipy.stats import t
+
+from pipeline.statistics.significance import mean_interval
 
 DIGITS = 6
 
@@ -98,13 +99,12 @@ def summarise(state: str, runs: Sequence[SeedRun], confidence: float) -> Spread:
 
 def _describe(accuracies: Sequence[float], confidence: float) -> dict[str, float]:
     """Return mean, standard deviation and limits of the mean, by their names in `Spread`."""
-    mean, std = statistics.mean(accuracies), statistics.stdev(accuracies)
-    half = t.ppf((1 + confidence) / 2, len(accuracies) - 1) * std / math.sqrt(len(accuracies))
+    low, high = mean_interval(accuracies, confidence)
     return {
-        "accuracy_mean": mean,
-        "accuracy_std": std,
-        "accuracy_low": float(mean - half),
-        "accuracy_high": float(mean + half),
+        "accuracy_mean": statistics.mean(accuracies),
+        "accuracy_std": statistics.stdev(accuracies),
+        "accuracy_low": low,
+        "accuracy_high": high,
     }
 
 

@@ -2,19 +2,36 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.core import files, splits
-from pipeline.paths import ERRORS, EVALUATION, MODEL
-from pipeline.provenance.params import Params, flatten
+from pipeline.core import files
+from pipeline.core.params import Sections, flatten
+from pipeline.core.splits import SPLITS, TRAIN, VAL
+from pipeline.data.params import PrepareParams
+from pipeline.evaluation.params import EvaluateParams
+from pipeline.evaluation.paths import ERRORS, EVALUATION
+from pipeline.model.params import ModelParams
+from pipeline.model.paths import MODEL
+from pipeline.training.params import AugmentationParams, TrainParams
 
-ARRAYS = [path for name in splits.NAMES for path in splits.array_paths(name)]
-TRAINING_FILES = [*splits.array_paths("train"), *splits.array_paths("val")]
+TRAINING_FILES = [TRAIN.images, TRAIN.labels, VAL.images, VAL.labels]
+ARRAYS = [path for split in SPLITS.values() for path in (split.images, split.labels)]
 STATE_FILES = [*ARRAYS, MODEL, EVALUATION, ERRORS]
+STATE_ID = Path("data/state.txt")
 
 
-def identify(params: Params, paths: list[Path]) -> str:
+class StateSections(Sections):
+    """All of `params.yaml`: every param is part of the state."""
+
+    prepare: PrepareParams
+    model: ModelParams
+    augmentation: AugmentationParams
+    train: TrainParams
+    evaluate: EvaluateParams
+
+
+def identify(params: StateSections, paths: Sequence[Path]) -> str:
     """Return a digest of the params and of the content of `paths`.
 
     Of `STATE_FILES` it is the id of the state; of `TRAINING_FILES`, that of what training is given.

@@ -5,8 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.paths import RAW
-from pipeline.review.revision import CODE, REQUIREMENTS, LockedFile, LockedStage, Revision
+from pipeline.data.paths import RAW
+from pipeline.provenance.paths import CODE
+from pipeline.review.revision import (
+    FORMER_PACKAGES,
+    LOCKED_PACKAGES,
+    LockedFile,
+    LockedStage,
+    Revision,
+)
 from pipeline.review.staleness import flatten_locked
 
 PACKAGES = ("tensorflow", "keras")
@@ -55,7 +62,7 @@ def changed_stages(old: Revision, new: Revision) -> list[StageChange]:
 
 def changed_packages(old: Revision, new: Revision) -> list[tuple[str, str, str]]:
     """Return name, old and new version of the packages in the lock that can change every bit."""
-    before, after = (_locked_versions(revision.folder / REQUIREMENTS) for revision in (old, new))
+    before, after = map(_locked_versions, (old, new))
     return [
         (name, before.get(name, ABSENT), after.get(name, ABSENT))
         for name in PACKAGES
@@ -69,13 +76,18 @@ def _compare_stage(name: str, before: LockedStage, after: LockedStage) -> StageC
     data = [path for path in deps if Path(path).is_relative_to(RAW)]
     return StageChange(
         stage=name,
-        params=_differing(flatten_locked(before), flatten_locked(after)),
+        params=_differing(_all_params(before), _all_params(after)),
         command=[str(after.cmd)] if before.cmd != after.cmd else [],
         code=code,
         data=data,
         upstream=[path for path in deps if path not in {*code, *data}],
         outputs=_differing(_digests(before.outs), _digests(after.outs)),
     )
+
+
+def _all_params(locked: LockedStage) -> dict[str, object]:
+    flat = (flatten_locked(locked, Path(path)) for path in locked.params)
+    return {name: value for params in flat for name, value in params.items()}
 
 
 def _digests(locked: list[LockedFile]) -> dict[str, str]:
@@ -87,6 +99,7 @@ def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> lis
     return [name for name in names if before.get(name, ABSENT) != after.get(name, ABSENT)]
 
 
-def _locked_versions(path: Path) -> dict[str, str]:
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+def _locked_versions(revision: Revision) -> dict[str, str]:
+    paths = (revision.folder / name for name in (LOCKED_PACKAGES, FORMER_PACKAGES))
+    text = next((path.read_text(encoding="utf-8") for path in paths if path.is_file()), "")
     return dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", text, re.MULTILINE))

@@ -9,11 +9,11 @@ from pipeline.core import files, splits
 from pipeline.core.arrays import ByteArray
 from pipeline.core.errors import DataError, PipelineError
 from pipeline.data.idx_folder import read_images
-from pipeline.paths import RAW
+from pipeline.data.paths import RAW
 from pipeline.review import changes, measures, tables, verdict, wording
 from pipeline.review.mlflow_runs import Lookup
 from pipeline.review.reproduction import Reproduction, check_reproduction
-from pipeline.review.revision import Revision
+from pipeline.review.revision import LOCKED_PACKAGES, Revision
 from pipeline.review.staleness import digest, find_edited, find_stale
 from pipeline.statistics import paired
 
@@ -64,7 +64,9 @@ def _warnings(old: Revision, new: Revision) -> Iterator[str]:
             "validation has seen them, and the test accuracy is too good"
         )
     for name, before, after in changes.changed_packages(old, new):
-        yield f"`requirements.txt` has {name} {after} instead of {before}, which may change any bit"
+        yield (
+            f"`{LOCKED_PACKAGES}` has {name} {after} instead of {before}, which may change any bit"
+        )
     if new.recorded and not new.spread and not (old.spread and old.recorded == new.recorded):
         yield (
             "`metrics/seeds.json` belongs to another state, so it is not used for this one; "
@@ -170,9 +172,9 @@ def read_test_images(revision: Revision) -> ByteArray:
     Raises:
         DataError: there are none, or not those of the state.
     """
-    prepared, _ = splits.array_paths("test")
-    if digest(prepared) == revision.test_digests[0]:
-        return splits.read_split("test").images
+    prepared = splits.TEST.images
+    if digest(Path(), prepared) == revision.test_digests[0]:
+        return splits.read_split(splits.TEST).images
     folder = RAW / str(revision.params.get("prepare.dataset"))
     if revision.params.get("prepare.image_size"):
         raise DataError(f"{folder}: has images of another size; `dvc pull` may bring {prepared}")

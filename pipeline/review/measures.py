@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.evaluation.calibration import wilson_interval
+from pipeline.core.intervals import wilson_interval
 from pipeline.review.revision import Revision
 
 Rates = dict[str, tuple[int, int]]  # successes and trials by name

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import pandas as pd
 from pydantic import BaseModel
 
+from pipeline.data.paths import DATASET
+from pipeline.evaluation.paths import EVALUATION
 from pipeline.evaluation.predictions import parse_predictions
-from pipeline.paths import DATASET, EVALUATION
 from pipeline.provenance.origin import flatten_sections, parse_yaml
 from pipeline.review.revision import Evaluation
 

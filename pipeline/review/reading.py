@@ -8,8 +8,11 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from pipeline.paths import DATASET, ERRORS, EVALUATION, HISTORY, METRICS, PARAMS, RAW, SEEDS
+from pipeline.core.params import PARAMS
+from pipeline.data.paths import DATASET, RAW
+from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.provenance.git import extract, git, resolve
+from pipeline.provenance.paths import CODE, IGNORED, LOCK, METRICS, SEEDS, STAGES
 from pipeline.provenance.spread import Spread, parse_spread
 from pipeline.review.parsing import (
     ROUNDING,
@@ -22,16 +25,26 @@ from pipeline.review.parsing import (
 )
 from pipeline.review.report_error import ReportError
 from pipeline.review.revision import (
-    CODE,
-    LOCK,
-    REQUIREMENTS,
-    STAGES,
+    FORMER_PACKAGES,
+    LOCKED_PACKAGES,
     DeclaredStage,
     LockedStage,
     Revision,
 )
+from pipeline.training.paths import HISTORY
 
-READ = [*map(str, (PARAMS, STAGES, LOCK, METRICS, REQUIREMENTS, CODE, RAW))]
+INPUTS = (
+    IGNORED,
+    PARAMS,
+    STAGES,
+    LOCK,
+    METRICS,
+    LOCKED_PACKAGES.parent,
+    FORMER_PACKAGES,
+    CODE,
+    RAW,
+)
+READ = [*map(str, INPUTS)]
 UNSHALLOW = "; in this shallow clone, `git fetch --unshallow` may bring it"
 Parsed = TypeVar("Parsed")
 

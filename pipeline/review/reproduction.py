@@ -1,9 +1,10 @@
 """Whether what was committed comes out again on this machine."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from pipeline.paths import STATE_ID
 from pipeline.provenance.spread import Spread
+from pipeline.provenance.state import STATE_ID
 from pipeline.review.report_error import ReportError
 from pipeline.review.revision import Revision
 from pipeline.review.staleness import digest
@@ -39,7 +40,7 @@ def check_reproduction(committed: Revision, here: Revision, spread: Spread | Non
     Raises:
         ReportError: `dvc repro` has not run.
     """
-    if digest(STATE_ID) != here.made.get(str(STATE_ID)):
+    if digest(Path(), STATE_ID) != here.made.get(str(STATE_ID)):
         raise ReportError(f"--reproduced: `dvc repro` has not made {STATE_ID} here")
     if committed.made == here.made:
         return Reproduction("`dvc repro` gave the committed bytes on this machine.", exact=True)

@@ -7,14 +7,12 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.core.splits import array_paths
+from pipeline.core.splits import TEST
 from pipeline.provenance import state
 from pipeline.provenance.spread import Spread
 
-CODE = Path("pipeline")
-LOCK = Path("dvc.lock")
-REQUIREMENTS = Path("requirements.txt")
-STAGES = Path("dvc.yaml")
+LOCKED_PACKAGES = Path("requirements/main.txt")
+FORMER_PACKAGES = Path("requirements.txt")  # of commits from before
 
 
 class _Read(BaseModel):
@@ -114,7 +112,7 @@ class Revision:
     @property
     def test_digests(self) -> list[str]:
         """MD5 of the test images and of their labels; empty where that is not known."""
-        return [self.made.get(str(path), "") for path in array_paths("test")]
+        return [self.made.get(str(path), "") for path in (TEST.images, TEST.labels)]
 
     @property
     def spread(self) -> Spread | None:

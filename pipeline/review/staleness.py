@@ -9,12 +9,17 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+from pathspec import GitIgnoreSpec
 
 from pipeline.core import files
+from pipeline.core.params import PARAMS
 from pipeline.data.checksums import read_checksums
-from pipeline.paths import METRICS, PARAMS
+from pipeline.provenance.git import tracked
 from pipeline.provenance.origin import parse_yaml
-from pipeline.review.revision import LOCK, STAGES, DeclaredStage, LockedStage, Revision
+from pipeline.provenance.paths import CODE, IGNORED, LOCK, METRICS, STAGES
+from pipeline.review.revision import DeclaredStage, LockedStage, Revision
 
 
 def find_stale(revision: Revision) -> list[str]:
@@ -45,39 +50,55 @@ def find_edited(revision: Revision) -> list[str]:
         f"{path} is not what {LOCK} has"
         for path, md5 in revision.made.items()
         if path in in_git or (METRICS in Path(path).parents and (revision.folder / path).exists())
-        if digest(revision.folder / path) != md5
+        if digest(revision.folder, path) != md5
     ]
 
 
-def digest(path: Path) -> str | None:
+def digest(root: Path, path: str | Path) -> str | None:
     """Return the MD5 that DVC has for a file or folder, or None where there is none.
 
     That of a folder is the MD5 of a JSON list of its files and theirs, with `.dir` at its end.
+
+    Args:
+        root: the folder that has the whole state.
+        path: below it.
     """
-    pointer = path.with_name(f"{path.name}.dvc")
+    here = root / path
+    pointer = here.with_name(f"{here.name}.dvc")
     if pointer.is_file():  # what `dvc add` keeps out of Git
         outs = parse_yaml(pointer.read_text(encoding="utf-8")).get("outs") or [{}]
         return str(outs[0].get("md5"))
-    if path.is_file():
-        return files.md5(path)
-    if not path.is_dir():
+    if here.is_file():
+        return files.md5(here)
+    if not here.is_dir():
         return None
-    md5s = read_checksums(path)  # of what is not in Git
-    md5s |= {
-        file.relative_to(path).as_posix(): files.md5(file)
-        for file in path.rglob("*")
-        if file.is_file() and file.name != ".DS_Store"  # as .dvcignore has it
-    }
+    md5s = read_checksums(here)  # of what is not in Git
+    found = _list_folder(root, Path(path))
+    md5s |= {file.relative_to(here).as_posix(): files.md5(file) for file in found}
     listed = [{"md5": md5, "relpath": name} for name, md5 in md5s.items()]
     listed.sort(key=lambda entry: entry["relpath"])
     text = json.dumps(listed, sort_keys=True)
     return f"{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}.dir"
 
 
-def flatten_locked(locked: LockedStage) -> dict[str, object]:
-    """Return the params that `dvc.lock` has for a stage by their dotted names."""
+def _list_folder(root: Path, path: Path) -> list[Path]:
+    """Return the files that DVC counts; of code, those that a clone would have."""
+    if root == Path() and path.is_relative_to(CODE):
+        return tracked(path)
+    file = root / IGNORED
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    ignored = GitIgnoreSpec.from_lines(lines)
+    return [
+        file
+        for file in (root / path).rglob("*")
+        if file.is_file() and not ignored.match_file(file.relative_to(root))
+    ]
+
+
+def flatten_locked(locked: LockedStage, path: Path = PARAMS) -> dict[str, object]:
+    """Return the params of a file that `dvc.lock` has for a stage, by their dotted names."""
     flat: dict[str, object] = {}
-    for name, value in locked.params.get(str(PARAMS), {}).items():
+    for name, value in locked.params.get(str(path), {}).items():
         if isinstance(value, dict):
             flat |= {f"{name}.{key}": item for key, item in value.items()}
         else:
@@ -95,9 +116,10 @@ def _compare_declared(
         re.sub(r"\$\{([\w.]+)\}", lambda m: str(revision.params.get(m[1])), path)
         for path in declared.deps
     ]
+    params = _declared_params(declared)
     parts = (
         ("depends on", deps, {dep.path for dep in locked.deps}),
-        ("uses", _names(declared.params), set(locked.params.get(str(PARAMS), {}))),
+        *(("uses", names, locked.params.get(path, {}).keys()) for path, names in params.items()),
         (
             "makes",
             _names((*declared.outs, *declared.metrics, *declared.plots)),
@@ -110,6 +132,15 @@ def _compare_declared(
                 yield f"{STAGES}: stage {name} {verb} {item}, which {LOCK} does not have"
 
 
+def _declared_params(declared: DeclaredStage) -> dict[str, list[str]]:
+    """Return the names of the params that a stage declares, by their file."""
+    params: dict[str, list[str]] = {}
+    for entry in declared.params:
+        for path, names in ({str(PARAMS): [entry]} if isinstance(entry, str) else entry).items():
+            params.setdefault(path, []).extend(map(str, names if isinstance(names, list) else []))
+    return params
+
+
 def _names(items: Sequence[str | dict[str, object]]) -> list[str]:
     return [name for item in items for name in ([item] if isinstance(item, str) else item)]
 
@@ -118,14 +149,20 @@ def _compare_params(
     declared: DeclaredStage, locked: LockedStage, revision: Revision
 ) -> Iterator[str]:
     """Yield where params differ from those that a stage was run with."""
+    sections = _declared_params(declared).get(str(PARAMS), [])
     used = flatten_locked(locked)
-    for name, value in used.items():
-        present = revision.params.get(name)
-        if present != value:
-            yield f"{PARAMS}: {name} is {present}, but {value} in {LOCK}"
     for name in revision.params:
-        if name not in used and name.partition(".")[0] in _names(declared.params):
+        if name not in used and name.partition(".")[0] in sections:
             yield f"{PARAMS}: {name} is not in {LOCK}"
+    for path in map(Path, locked.params):
+        present = revision.params if path == PARAMS else _read_flat(revision.folder / path)
+        for name, value in flatten_locked(locked, path).items():
+            if present.get(name) != value:
+                yield f"{path}: {name} is {present.get(name)}, but {value} in {LOCK}"
+
+
+def _read_flat(path: Path) -> dict[str, Any]:
+    return parse_yaml(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _compare_files(locked: LockedStage, revision: Revision) -> Iterator[str]:
@@ -135,6 +172,6 @@ def _compare_files(locked: LockedStage, revision: Revision) -> Iterator[str]:
         if dep.path in made:
             if made[dep.path] != dep.md5:
                 yield f"{dep.path} is not the one that its stage has made"
-        elif (found := digest(revision.folder / dep.path)) != dep.md5:
+        elif (found := digest(revision.folder, dep.path)) != dep.md5:
             what = "is missing" if found is None else f"is not what {LOCK} has"
             yield f"{dep.path} {what}"

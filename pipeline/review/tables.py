@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.paths import FIGURES
+from pipeline.figures.paths import FIGURES
 from pipeline.review.changes import StageChange
 from pipeline.review.measures import Measure
 from pipeline.review.revision import Revision

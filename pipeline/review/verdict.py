@@ -8,7 +8,7 @@ it decides, and where it is not, the verdict says what is missing.
 from dataclasses import dataclass
 from enum import Enum
 
-from pipeline.paths import MODEL
+from pipeline.model.paths import MODEL
 from pipeline.review.changes import changed_packages, changed_params
 from pipeline.review.revision import Revision
 from pipeline.statistics import paired, unpaired

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from pipeline.evaluation.calibration import wilson_interval
+from pipeline.core.intervals import wilson_interval
 from pipeline.statistics.melding import lower_limit
 
 

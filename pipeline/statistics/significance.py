@@ -29,6 +29,21 @@ def prediction_interval(accuracies: Sequence[float], level: float) -> tuple[floa
     return mean(accuracies) - half, mean(accuracies) + half
 
 
+def mean_interval(accuracies: Sequence[float], level: float) -> tuple[float, float]:
+    """Return the limits of the mean accuracy of a recipe: Student's t interval.
+
+    Args:
+        accuracies: of at least two runs of the recipe.
+        level: confidence level, such as 0.95.
+
+    Raises:
+        ValueError: there are fewer than two runs.
+    """
+    error = stdev(accuracies) / math.sqrt(len(accuracies))
+    half = float(t.ppf((1 + level) / 2, len(accuracies) - 1)) * error
+    return mean(accuracies) - half, mean(accuracies) + half
+
+
 def against_spread(run: float, accuracies: Sequence[float], level: float) -> Difference:
     """Compare one run with runs of a recipe: might it be one more of them?
 

@@ -4,7 +4,7 @@ import math
 
 from scipy.stats import fisher_exact
 
-from pipeline.evaluation.calibration import wilson_interval
+from pipeline.core.intervals import wilson_interval
 from pipeline.statistics.difference import Difference
 
 

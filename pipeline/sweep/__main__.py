@@ -54,7 +54,7 @@ def sweep(settings: Settings, params: Params) -> tuple[Trial, str, bool]:
         PipelineError: data or Ray is missing, or no trial ran to its end.
     """
     require_prepared("`dvc repro prepare` first")
-    data = splits.read_split("train"), splits.read_split("val")  # never the test images
+    data = splits.read_split(splits.TRAIN), splits.read_split(splits.VAL)  # never the test images
     require_fit(settings, params, *data[0].images.shape[1:3])
     inputs = identity.identify_inputs(settings, params)
     sweep_id = identity.identify(inputs)

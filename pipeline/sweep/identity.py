@@ -6,9 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.core import files, params_file, splits
-from pipeline.paths import CLASSES, PARAMS
+from pipeline.core.classes import CLASSES
+from pipeline.core.params import PARAMS, flatten
 from pipeline.provenance import state
-from pipeline.provenance.params import Params, flatten
+from pipeline.provenance.params import Params
+from pipeline.provenance.paths import CODE, STAGES
 from pipeline.sweep.settings import SWEEP, Settings
 from pipeline.training import checkpoint
 
@@ -22,10 +24,10 @@ def identify_inputs(settings: Settings, params: Params) -> dict[str, str]:
 
     Of the arrays, which were checked when they were read, their checksums stand for them.
     """
-    stages = params_file.read_mapping(Path("dvc.yaml"))["stages"]
-    code = [Path(path) for path in stages["train"]["deps"] if path.endswith(".py")]
-    code += sorted(Path("pipeline/sweep").glob("*.py"))
-    prepared = [splits.checksums_path("train"), splits.checksums_path("val"), CLASSES]
+    stages = params_file.read_mapping(STAGES)["stages"]
+    code = [Path(path) for path in stages["train"]["deps"] if Path(path).is_relative_to(CODE)]
+    code = files.find_code([*code, CODE / "sweep"])
+    prepared = [splits.TRAIN.checksums, splits.VAL.checksums, CLASSES]
     installed = [name for name in PACKAGES if find_spec(name)]  # what is not is said later
     return {
         str(SWEEP): state.combine(settings.model_dump(), {}),

@@ -26,7 +26,7 @@ from ray.exceptions import RayError  # noqa: E402
 from ray.tune.error import TuneError  # noqa: E402
 
 from pipeline.core.errors import PipelineError  # noqa: E402
-from pipeline.paths import PARAMS  # noqa: E402
+from pipeline.core.params import PARAMS  # noqa: E402
 from pipeline.training import checkpoint  # noqa: E402
 
 

@@ -9,8 +9,8 @@ from pydantic import Field, ValidationError
 
 from pipeline.core import params_faults, params_file
 from pipeline.core.errors import ParamsError
-from pipeline.paths import PARAMS
-from pipeline.provenance.params import Params, Strict
+from pipeline.core.params import PARAMS, Strict
+from pipeline.provenance.params import Params
 from pipeline.sweep.space import Range, find_faults, find_misfits, read_range
 
 SWEEP = Path("sweep.yaml")

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.core import params_faults
+from pipeline.core.params import flatten, unflatten
 from pipeline.model.feature_maps import feature_map_size
-from pipeline.provenance.params import Params, flatten, unflatten
+from pipeline.provenance.params import Params
 
 KINDS = ("choice", "uniform", "loguniform", "int")
 DIGITS = 4  # of drawn numbers, so that they can be read and typed

@@ -7,11 +7,14 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from pipeline.core import files, splits
-from pipeline.paths import DATASET, ERRORS, EVALUATION, FIGURES, HISTORY, NETWORK_PICTURES
+from pipeline.data.paths import DATASET
+from pipeline.evaluation.paths import ERRORS, EVALUATION
+from pipeline.figures.paths import FIGURES, NETWORK_PICTURES
 from pipeline.provenance.snapshot import Snapshot
 from pipeline.tracking import runs
 from pipeline.tracking.logged_model import attach_model
 from pipeline.tracking.metric_names import name_metrics
+from pipeline.training.paths import HISTORY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -90,7 +93,7 @@ def _dataset_inputs(snapshot: Snapshot) -> "list[DatasetInput]":
     inputs = []
     for split in described:
         name = split.pop("split")
-        images, _ = splits.array_paths(name)
+        images = splits.SPLITS[name].images
         dataset = Dataset(
             name=f"{snapshot.params['prepare.dataset']}-{name}",
             digest=snapshot.digests[images],  # what DVC calls the file by

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.provenance.params import Params, flatten
+from pipeline.core.params import flatten
+from pipeline.provenance.params import Params
 from pipeline.tracking import runs, store
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.core import files
-from pipeline.paths import EVALUATION, MODEL
+from pipeline.evaluation.paths import EVALUATION
+from pipeline.model.paths import MODEL
 from pipeline.provenance.snapshot import Snapshot
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.core import splits
-from pipeline.paths import MODEL
+from pipeline.model.paths import MODEL
 from pipeline.provenance.committed import committed_snapshots, experiment_snapshots
 from pipeline.provenance.params import Params
 from pipeline.provenance.snapshot import Snapshot, present_snapshot
@@ -128,8 +128,8 @@ def _settle(client: "MlflowClient", run: "Run", snapshot: Snapshot) -> None:
         name = origin.name if is_new or run.info.run_name.endswith("+") else run.info.run_name
         runs.set_origin(client, run_id, origin, name)
     if is_new:
-        md5 = {f"{name}_md5": splits.array_paths(name)[0] for name in splits.NAMES}
-        md5 |= {"test_labels_md5": splits.array_paths("test")[1], runs.MODEL_TAG: MODEL}
+        md5 = {f"{name}_md5": split.images for name, split in splits.SPLITS.items()}
+        md5 |= {"test_labels_md5": splits.TEST.labels, runs.MODEL_TAG: MODEL}
         values = {tag: snapshot.digests[path] for tag, path in md5.items()}
         values[runs.STATE_TAG] = snapshot.state_id
         client.log_batch(run_id, tags=[RunTag(tag, value) for tag, value in values.items()])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
-from pipeline.paths import MODEL
+from pipeline.model.paths import MODEL
 from pipeline.provenance.origin import Origin
 from pipeline.tracking import deadline, runs, store
 

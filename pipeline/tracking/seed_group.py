@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.paths import SEEDS
 from pipeline.provenance.committed import experiment_snapshots
+from pipeline.provenance.paths import SEEDS
 from pipeline.provenance.snapshot import Snapshot
 from pipeline.provenance.spread import Spread
 from pipeline.tracking import runs, store

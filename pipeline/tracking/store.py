@@ -9,13 +9,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PipelineError
+from pipeline.provenance.git import ROOT
 from pipeline.tracking.database import ARTIFACTS_TAG, create_database, follow_artifacts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
-ROOT = Path(os.environ.get("DVC_ROOT") or ".").resolve()  # also in DVC's temporary copies
 ARTIFACTS = ROOT / "mlartifacts"
 EXPERIMENT = "pipeline"
 SQLITE = "sqlite:///"

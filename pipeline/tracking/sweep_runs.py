@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pipeline.core.params import flatten
 from pipeline.provenance.origin import describe_changes, present_origin
-from pipeline.provenance.params import Params, flatten
+from pipeline.provenance.params import Params
 from pipeline.sweep.journal import FAILED, FINISHED, Journal, Trial, find_best
 from pipeline.tracking import runs, store
 from pipeline.tracking.seed_group import PARENT_TAG

@@ -11,9 +11,10 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Self
 
+from pipeline.core.params import flatten
 from pipeline.provenance import state
 from pipeline.provenance.origin import present_origin
-from pipeline.provenance.params import Params, flatten
+from pipeline.provenance.params import load_params
 from pipeline.tracking import deadline, runs, store
 
 COMMAND = [sys.executable, "-m", "pipeline.tracking.recorder"]
@@ -29,27 +30,26 @@ class TrainingRun:
     as FAILED. It stays tagged as incomplete until `publish` adds the evaluation.
     """
 
-    def __init__(self, params: Params, key: str, done: Sequence[Mapping[str, float]] = ()) -> None:
-        """Describe the training.
+    def __init__(self, key: str, done: Sequence[Mapping[str, float]] = ()) -> None:
+        """Describe the training with the present params.
 
         Args:
-            params: all of them.
             key: digest of all that decides what training makes.
             done: the metrics of the epochs that are over already, the first one first.
         """
-        self._params, self._key = params, key
-        self._done = done
+        self._key, self._done = key, done
         self._recorder: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         if store.enabled():
             deadline.remaining()  # what is wrong with its variable is said before training
+            params = load_params()
             beginning = {
                 "seconds": time.time(),
-                "params": flatten(self._params),
-                "origin": asdict(present_origin(self._params)),
+                "params": flatten(params),
+                "origin": asdict(present_origin(params)),
                 "tags": {
-                    runs.TRAINING_TAG: state.identify(self._params, state.TRAINING_FILES),
+                    runs.TRAINING_TAG: state.identify(params, state.TRAINING_FILES),
                     runs.KEY_TAG: self._key,
                     **runs.process_tags(),
                 },

@@ -3,7 +3,7 @@
 import math
 
 from pipeline.model.runtime import keras, tf
-from pipeline.provenance.params import AugmentationParams
+from pipeline.training.params import AugmentationParams
 
 
 class RandomAffine(keras.Layer):  # type: ignore[misc]

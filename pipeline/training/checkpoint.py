@@ -3,6 +3,8 @@
 import hashlib
 import io
 import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +16,8 @@ from filelock import FileLock, Timeout
 
 from pipeline.core import files, params_file
 from pipeline.core.errors import PipelineError
+from pipeline.core.params import PARAMS
 from pipeline.core.stage import UNWIND_SECONDS
-from pipeline.paths import PARAMS
 
 Arrays = dict[str, npt.NDArray[Any]]
 # Beside DVC's own temporary files: no output, so that DVC neither removes nor caches it. In the
@@ -38,15 +40,25 @@ def identify_training() -> str:
     of TensorFlow: workers that train together must agree in it. Of large arrays, their checksums
     stand for them.
     """
-    given = params_file.read_mapping(PARAMS)
     declared = params_file.read_mapping(Path("dvc.yaml"))["stages"]["train"]
+    given = [Path(dep) for dep in declared["deps"] if not dep.endswith(".npy")]
     content = {
-        "params": {section: given.get(section) for section in declared["params"]},
-        "files": {dep: files.md5(Path(dep)) for dep in declared["deps"] if ".npy" not in dep},
+        "params": [*_read_declared(declared["params"])],
+        "files": {str(path): files.md5(path) for path in files.find_code(given)},
         "packages": {name: version(name) for name in PACKAGES},
         "settings": read_settings(),
     }
     return _digest(content)
+
+
+def _read_declared(params: Iterable[str | Mapping[str, list[str]]]) -> Iterator[tuple[str, object]]:
+    """Yield name and value of each param that `dvc.yaml` declares: a section, or a dotted name."""
+    for entry in params:
+        named = {str(PARAMS): [entry]} if isinstance(entry, str) else entry
+        for path, names in named.items():
+            values = params_file.read_mapping(Path(path))
+            for name in names:
+                yield name, reduce(lambda found, key: found[key], name.split("."), values)
 
 
 def add_gpus(key: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pipeline.model.runtime import keras, tf
-from pipeline.provenance.params import TrainParams
+from pipeline.training.params import TrainParams
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,

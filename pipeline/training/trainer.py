@@ -9,13 +9,13 @@ from pipeline.core.arrays import Split
 from pipeline.core.errors import PipelineError
 from pipeline.model import network
 from pipeline.model.runtime import keras, tf
-from pipeline.provenance.params import Params
 from pipeline.training import history, replicas
 from pipeline.training.augmentation import RandomAffine
 from pipeline.training.checkpoint import Arrays
 from pipeline.training.cluster import ALONE, Cluster
 from pipeline.training.learner import Learner
 from pipeline.training.optimization import build_loss, build_optimizer
+from pipeline.training.params import TrainingParams
 
 EpochEnd = Callable[[int, dict[str, float]], None]
 
@@ -24,7 +24,7 @@ def train_network(
     train: Split,
     val: Split,
     classes: int,
-    params: Params,
+    params: TrainingParams,
     on_epoch_end: EpochEnd,
     cluster: Cluster = ALONE,
     saved: Arrays | None = None,
@@ -80,7 +80,7 @@ def train_network(
 
 
 def _build_learner(
-    strategy: tf.distribute.Strategy, train: Split, classes: int, params: Params
+    strategy: tf.distribute.Strategy, train: Split, classes: int, params: TrainingParams
 ) -> Learner:
     keras.utils.set_random_seed(params.train.seed)
     batch_size = params.train.batch_size
@@ -100,7 +100,7 @@ def _build_learner(
     return Learner(strategy, built, augment, optimizer, loss, batch_size, params.train.seed)
 
 
-def _begin(learner: Learner, params: Params) -> Arrays:
+def _begin(learner: Learner, params: TrainingParams) -> Arrays:
     state = learner.state() | {"history": history.begin(params.train.epochs)}
     return state if params.train.early_stopping_patience is None else state | _best(state)
 

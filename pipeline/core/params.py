@@ -1,0 +1,85 @@
+"""How `params.yaml` is read: code holds no defaults.
+
+Each section has its schema in the package that uses it (`data/params.py`, `training/params.py`,
+...); a stage reads the sections it names, and no others.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.core import params_faults, params_file
+from pipeline.core.errors import ParamsError
+
+PARAMS = Path("params.yaml")
+
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]  # TensorFlow's sizes are 32-bit in places
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Strict(BaseModel):
+    """A schema that takes what it is given as it is, and nothing else."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Sections(Strict):
+    """Some sections of `params.yaml`, or all: each field is one, a `Strict` of its params."""
+
+    @classmethod
+    def load(cls, path: Path = PARAMS) -> Self:
+        """Read these sections, and of each the params that its schema has.
+
+        Raises:
+            ParamsError: with one line for each fault, in the schema's order.
+        """
+        given = params_file.read_mapping(path)
+        return cls.check(
+            {
+                name: _pick(given[name], section.model_fields)
+                for name, section in cls.schemas().items()
+                if name in given
+            },
+            str(path),
+        )
+
+    @classmethod
+    def check(cls, given: Mapping[Any, Any], where: str) -> Self:
+        """Return what the mapping of sections holds.
+
+        Raises:
+            ParamsError: with one line for each fault, each after `where`.
+        """
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            faults = (params_faults.describe(fault, cls) for fault in error.errors())
+            raise ParamsError("\n".join(f"{where}: {fault}" for fault in faults)) from None
+
+    @classmethod
+    def schemas(cls) -> dict[str, type[Strict]]:
+        """Return the schema of each section."""
+        return {name: cast("type[Strict]", f.annotation) for name, f in cls.model_fields.items()}
+
+
+def unflatten(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the sections of params that are given by their dotted names."""
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in flat.items():
+        section, _, key = name.partition(".")
+        sections.setdefault(section, {})[key] = value
+    return sections
+
+
+def flatten(params: Sections) -> dict[str, Any]:
+    """Return each parameter's value by its dotted name, such as `train.epochs`."""
+    sections = params.model_dump().items()
+    return {f"{section}.{key}": value for section, keys in sections for key, value in keys.items()}
+
+
+def _pick(section: object, names: Mapping[str, object]) -> object:
+    if not isinstance(section, Mapping):
+        return section  # which the schema refuses
+    return {name: section[name] for name in names if name in section}

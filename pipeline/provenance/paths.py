@@ -1,0 +1,10 @@
+"""Where Git and DVC have what makes a state."""
+
+from pathlib import Path
+
+CODE = Path(__name__.partition(".")[0])
+IGNORED = Path(".dvcignore")
+LOCK = Path("dvc.lock")
+METRICS = Path("metrics")
+SEEDS = METRICS / "seeds.json"
+STAGES = Path("dvc.yaml")

@@ -1,0 +1,5 @@
+"""Where the history of a training lies."""
+
+from pathlib import Path
+
+HISTORY = Path("metrics/history.csv")
