@@ -3,10 +3,10 @@
 import argparse
 from importlib.util import find_spec
 
-from pipeline import serve
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
 from pipeline.provenance.params import load_params
+from pipeline.tracking.scoring import bind
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     params = load_params()
     if not find_spec("nicegui"):
         raise PipelineError("the page needs NiceGUI: `make venv-explore` installs it")
-    with serve.bind(port) as listener:
+    with bind(port) as listener:
         from pipeline.explore import material, server
         from pipeline.model import runtime
 

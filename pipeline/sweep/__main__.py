@@ -21,8 +21,8 @@ from pipeline.sweep import identity
 from pipeline.sweep.journal import Journal, Trial, find_best
 from pipeline.sweep.settings import SWEEP, Settings, read_settings, require_fit
 from pipeline.sweep.space import apply
+from pipeline.sweep.sweep_runs import Sweep, show_sweep
 from pipeline.tracking import deadline, store
-from pipeline.tracking.sweep_runs import Sweep, show_sweep
 
 
 class Display:

@@ -2,7 +2,9 @@
 
 import csv
 import json
-from collections.abc import Collection
+import posixpath
+import re
+from collections.abc import Collection, Iterable
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -13,13 +15,13 @@ from pipeline.figures.paths import FIGURES, NETWORK_PICTURES
 from pipeline.provenance.snapshot import Snapshot
 from pipeline.tracking import runs
 from pipeline.tracking.logged_model import attach_model
-from pipeline.tracking.metric_names import name_metrics
 from pipeline.training.paths import HISTORY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Metric, Run
 
+REFUSED = re.compile(r"[^\w\-. /]")  # in the names of metrics
 CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -103,3 +105,27 @@ def _dataset_inputs(snapshot: Snapshot) -> "list[DatasetInput]":
         )
         inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", CONTEXTS[name])]))
     return inputs
+
+
+def name_metrics(classes: Iterable[str]) -> list[str]:
+    """Return a name for each class in which MLflow finds nothing to refuse, no two the same.
+
+    It takes letters, digits, `_`, `-`, `.`, spaces and slashes, and no path that could be written
+    shorter, such as `a//b`. Anything else becomes `_`; where that is the name of another class, the
+    label is appended. Most names stay as they are.
+    """
+    names = list(classes)
+    allowed = [_replace(name) for name in names]
+    taken = set(names) & set(allowed)
+    for label, (name, other) in enumerate(zip(names, allowed, strict=True)):
+        while other != name and other in taken:
+            other = f"{other}_{label}"
+        taken.add(other)
+        allowed[label] = other
+    return allowed
+
+
+def _replace(name: str) -> str:
+    plain = REFUSED.sub("_", name)
+    is_path = posixpath.normpath(f"metric.{plain}") == f"metric.{plain}"  # it comes after a prefix
+    return plain if is_path else plain.replace("/", "_")

@@ -38,8 +38,6 @@ def begin(
 
     It started at a time in seconds since 1970, or now.
     """
-    from mlflow.entities import Param
-
     common = {
         INCOMPLETE_TAG: NOT_EVALUATED,
         "mlflow.source.name": "dvc repro",
@@ -47,7 +45,7 @@ def begin(
         "mlflow.user": origin.user,
     }
     run: str = client.create_run(experiment, to_ms(seconds), common | dict(tags)).info.run_id
-    client.log_batch(run, params=[Param(key, str(value)) for key, value in params.items()])
+    log_params(client, run, params)
     set_origin(client, run, origin, origin.name)
     return run
 
@@ -85,6 +83,13 @@ def set_origin(client: "MlflowClient", run: str, origin: Origin, name: str) -> N
     }
     client.update_run(run, name=name)
     client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items() if value])
+
+
+def log_params(client: "MlflowClient", run: str, params: Mapping[str, object]) -> None:
+    """Log params by their dotted names."""
+    from mlflow.entities import Param
+
+    client.log_batch(run, params=[Param(key, str(value)) for key, value in params.items()])
 
 
 def log_metrics(

@@ -1,12 +1,14 @@
-"""MLflow's scoring server, for one model."""
+"""MLflow's scoring server, for one model, and the port that a server of this machine takes."""
 
 import gc
 import socket
 
 import numpy as np
 import uvicorn
-from mlflow import pyfunc
-from mlflow.pyfunc import scoring_server
+
+from pipeline.core.errors import PipelineError
+
+HOST = "127.0.0.1"  # only this machine: the servers know no passwords
 
 
 class ScoringServer:
@@ -14,6 +16,9 @@ class ScoringServer:
 
     def __init__(self, uri: str) -> None:
         """Load the model, such as `models:/mnist@champion`."""
+        from mlflow import pyfunc
+        from mlflow.pyfunc import scoring_server
+
         model = pyfunc.load_model(uri)
         # Else MLflow would fit what comes to the signature, in silence, before the model checks it.
         model.metadata.signature = None
@@ -27,3 +32,22 @@ class ScoringServer:
     def run(self, listener: socket.socket) -> None:
         """Answer requests until the process is told to end."""
         uvicorn.Server(uvicorn.Config(self._app, log_level="warning")).run(sockets=[listener])
+
+
+def bind(port: int) -> socket.socket:
+    """Return a socket that listens at the port, so that a port in use is told at once.
+
+    Raises:
+        PipelineError: it cannot be used.
+    """
+    # Only of sockets that name TCP does asyncio see that small answers go out at once: else 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen()
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or "there is no such port"
+        raise PipelineError(f"--port: {HOST}:{port}: {reason}; name another one") from error
+    return listener

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.provenance.committed import experiment_snapshots
 from pipeline.provenance.paths import SEEDS
+from pipeline.provenance.recipe import SEED
 from pipeline.provenance.snapshot import Snapshot
 from pipeline.provenance.spread import Spread
 from pipeline.tracking import runs, store
@@ -77,8 +78,6 @@ def _open_parent(
 
     Like that, it gets its final name when the state has been committed.
     """
-    from mlflow.entities import Param
-
     names = {child.data.tags[runs.STATE_TAG]: child.info.run_name for child in children}
     name = f"seeds of {names[present.state_id]}"
     found = runs.find(client, experiment, {runs.RECIPE_TAG: recipe})
@@ -96,8 +95,8 @@ def _open_parent(
     }
     parent = client.create_run(experiment, tags=tags)
     runs.set_origin(client, parent.info.run_id, present.origin, name)
-    params = [Param(k, str(value)) for k, value in present.params.items() if k != "train.seed"]
-    client.log_batch(parent.info.run_id, params=params)
+    params = {name: value for name, value in present.params.items() if name != SEED}
+    runs.log_params(client, parent.info.run_id, params)
     return client.get_run(parent.info.run_id)
 
 

@@ -13,7 +13,7 @@ from pipeline.provenance.git import ROOT
 from pipeline.tracking.database import ARTIFACTS_TAG, create_database, follow_artifacts
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from mlflow import MlflowClient as MlflowClient
     from mlflow.entities import Experiment
 
 ARTIFACTS = ROOT / "mlartifacts"

@@ -16,7 +16,7 @@ from pipeline.tracking import runs, store
 from pipeline.tracking.seed_group import PARENT_TAG
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from pipeline.tracking.store import MlflowClient
 
 SWEEP_TAG = "sweep"  # its id, on the parent
 TRIAL_TAG = "trial"  # its number, on a child
@@ -95,8 +95,6 @@ def _open_parent(client: "MlflowClient", experiment: str, sweep: Sweep) -> str:
 def _open_child(
     client: "MlflowClient", experiment: str, sweep: Sweep, parent: str, trial: Trial
 ) -> str:
-    from mlflow.entities import Param
-
     base = flatten(sweep.params)
     params = base | trial.changes
     start = runs.to_ms(trial.times[0] if trial.times else None)
@@ -107,7 +105,7 @@ def _open_child(
     }
     name = f"trial {trial.number}: {describe_changes(params, base)}"[:250]
     run: str = client.create_run(experiment, start, tags, name).info.run_id
-    client.log_batch(run, params=[Param(key, str(value)) for key, value in params.items()])
+    runs.log_params(client, run, params)
     return run
 
 
