@@ -27,7 +27,7 @@ KEPT = (
     "pipeline",
     "data/raw",
 )
-METRICS = Path(__file__).parent / "review_metrics"  # of a base with 422 errors in 10,000
+METRICS = Path(__file__).parent / "data/review_metrics"  # of a base with 422 errors in 10,000
 SPLITS = "data/prepared"
 yaml = YAML()
 

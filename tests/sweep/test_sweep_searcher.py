@@ -12,7 +12,7 @@ from pipeline.sweep.searcher import JournalledSearcher, build_scheduler
 from pipeline.sweep.settings import Settings, read_settings
 from pipeline.sweep.trainable import EPOCH
 from tests.conftest import ROOT
-from tests.test_sweep_settings import write
+from tests.sweep.test_sweep_settings import write
 
 TRIALS = 15  # Optuna's TPE goes by results after 10
 SPACE = {"model.dropout": {"uniform": [0, 0.5]}, "train.learning_rate": {"loguniform": [1e-4, 0.1]}}

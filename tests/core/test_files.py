@@ -13,7 +13,7 @@ import pytest
 from pipeline.core import files
 from pipeline.core.errors import DataError, PipelineError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def names(folder: Path) -> list[str]:

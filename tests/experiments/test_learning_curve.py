@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from pipeline.experiments.learning_curve import learning_curve
 from pipeline.figures.figure_style import to_png
-from tests.test_figures import decode, points, texts, words
+from tests.figures.test_curves_and_errors import decode, points, texts, words
 
 GIVEN = pd.DataFrame(
     [

@@ -22,12 +22,12 @@ from pipeline.experiments.table import results_table
 from pipeline.provenance.params import Params
 from pipeline.tracking.experiment_results import Result, find_results
 from tests.conftest import ROOT, SMALL, Clone
+from tests.end_to_end.test_rebuild import lose_store
+from tests.end_to_end.test_seeds import experiments_of, observe
 from tests.faulty_server import failing_server, hang
 from tests.mlflow_store import runs_of
 from tests.noted import run_noted
-from tests.test_params import LESSON
-from tests.test_rebuild import lose_store
-from tests.test_seeds import experiments_of, observe
+from tests.provenance.test_params import LESSON
 
 RUN = ("-m", "pipeline.experiments")
 

@@ -30,7 +30,7 @@ from pipeline.figures.figure_style import to_png
 from pipeline.figures.picture_parts import shorten_classes, shorten_names
 from pipeline.review import comparison_figures
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RAW = ROOT / "data" / "raw" / "mnist"
 
 Images = npt.NDArray[np.uint8]

@@ -16,7 +16,7 @@ from pipeline.data.params import PrepareParams
 from pipeline.prepare import select_splits
 
 DIGITS = [str(digit) for digit in range(10)]
-MNIST = Path(__file__).parents[1] / "data" / "raw" / "mnist"
+MNIST = Path(__file__).parents[2] / "data" / "raw" / "mnist"
 
 
 def random_split(seed: int, count: int) -> Split:

@@ -23,10 +23,10 @@ from mlflow.entities import Run
 from pipeline.seeds import read_count
 from pipeline.tracking.deadline import VARIABLE
 from tests.conftest import Clone
+from tests.end_to_end.test_rebuild import PUBLISH_ALL, content_of, lose_store
 from tests.faulty_server import failing_server, hang
 from tests.mlflow_store import client_of, runs_of, state_of
 from tests.noted import run_noted
-from tests.test_rebuild import PUBLISH_ALL, content_of, lose_store
 
 SEEDS = ("python", "-m", "pipeline.seeds", "--seeds")
 TIMEOUT = 180  # seconds: generous, for machines under load

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests import test_ci_run, test_workflow_comment, test_workflow_publish, test_workflow_review
 from tests.conftest import ROOT
+from tests.end_to_end import test_ci_run, test_workflow_publish, test_workflow_review
+from tests.github import test_workflow_comment
 from tests.workflows import FOLDER, Step, find_tool, read_steps, read_workflows
 
 WORKFLOWS = sorted(FOLDER.iterdir())

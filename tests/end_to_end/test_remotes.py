@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Clone
+from tests.end_to_end.test_endings import TIMEOUT, wait_until
 from tests.ssh_server import sshd
-from tests.test_endings import TIMEOUT, wait_until
 
 MODEL = "models/model.keras"
 LARGE = 100 * 2**20  # bytes, whose upload takes long enough to be interrupted

@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from pipeline.tracking.processes import identify_process
 from tests.conftest import Clone
 
-HOLD = Path(__file__).parent / "hold"
+HOLD = Path(__file__).parents[1] / "hold"
 TIMEOUT = 120  # seconds: generous, for machines under load
 
 

@@ -16,7 +16,7 @@ from pipeline.core.errors import DataError
 from pipeline.data.dataset import read_dataset
 from pipeline.data.idx import find_idx, read_idx
 
-MNIST = Path(__file__).parents[1] / "data" / "raw" / "mnist"
+MNIST = Path(__file__).parents[2] / "data" / "raw" / "mnist"
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 

@@ -14,7 +14,7 @@ from pipeline.provenance import state
 from pipeline.provenance.origin import flatten_sections, parse_yaml
 from pipeline.provenance.params import Params, load_params
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 COMMITTED = json.loads((DATA / "states.json").read_text())  # of each state in the history, once
 TRAINING_FILES = [
     "data/prepared/train_images.npy",

@@ -13,7 +13,7 @@ from pipeline.core.errors import ParamsError
 from pipeline.core.params import flatten
 from pipeline.provenance.params import load_params
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMMITTED = (ROOT / "params.yaml").read_text(encoding="utf-8")
 
 LESSON = {

@@ -161,7 +161,9 @@ def run_traced(clone: Clone, *command: str) -> list[Trace]:
     """Run a command at the root of a clone and return what its stages did."""
     folder = clone.path.parent / "trace"
     folder.mkdir()
-    clone.run(*command, PYTHONPATH=str(Path(__file__).parent / "trace"), TRACE_FOLDER=str(folder))
+    clone.run(
+        *command, PYTHONPATH=str(Path(__file__).parents[1] / "trace"), TRACE_FOLDER=str(folder)
+    )
     return [Trace(**json.loads(path.read_text())) for path in folder.iterdir()]
 
 

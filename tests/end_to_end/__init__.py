@@ -1,0 +1,1 @@
+"""Tests that run the real `dvc`, or train: in temporary clones, with small counts."""
