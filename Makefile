@@ -13,15 +13,15 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 ORIGIN := { pwd; $(PYTHON) -V; cat requirements/main.txt; }
 
 .DEFAULT_GOAL := help
-.PHONY: help repro seeds fashion-mnist experiments sweep report test lint lock bench ui publish
-.PHONY: promote serve explore mlflow-server venv venv-explore venv-remotes venv-server venv-sweep
-.PHONY: venv-dev
+.PHONY: help repro check seeds fashion-mnist experiments sweep report test test-fast lint lock bench
+.PHONY: ui publish promote serve explore mlflow-server
+.PHONY: venv venv-explore venv-remotes venv-server venv-sweep venv-dev
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Without --wait-for-lock, a training that ends while `dvc push` is at work would be lost.
-repro: venv  ## run what has changed: dvc repro
+repro: check  ## run what has changed: dvc repro
 	@$(IN_VENV) dvc --wait-for-lock repro
 	@.venv/bin/python -m pipeline.summary
 
@@ -40,10 +40,17 @@ sweep: venv-sweep  ## search for better params: sweep.yaml (docs/sweep.md)
 report: venv  ## say what the working tree changed against main, or BASE, and whether it is real
 	@.venv/bin/python -m pipeline.report $(BASE)
 
-test: venv-dev  ## run the tests
+test: venv-dev  ## run all tests
 	@$(IN_VENV) python -m pytest -n 2 --dist worksteal
 
-lint: venv-dev  ## check style and types
+test-fast: venv-dev  ## run the tests that need neither dvc nor a training
+	@$(IN_VENV) python -m pytest -n 2 --dist worksteal -m 'not end_to_end'
+
+check: venv  ## compare dvc.yaml with the code; make check FIX=1 writes what is missing
+	@.venv/bin/python -m pipeline.check $(if $(FIX),--fix)
+
+lint: venv-dev check  ## check declarations, imports, style and types
+	@.venv/bin/lint-imports --no-cache >.venv/imports.log || { cat .venv/imports.log; exit 1; }
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy

@@ -67,11 +67,13 @@ def _report(args: argparse.Namespace) -> "Findings":
     # Takes a second, in which the process that the lookup has started imports MLflow.
     from pipeline.review.document import find, write
     from pipeline.review.reading import at_commit, in_working_tree, merge_base
+    from pipeline.review.undeclared import start_check
 
     head = "HEAD" if args.reproduced else args.head
     with ExitStack() as stack:
         stack.callback(lookup.close)
         new = in_working_tree() if head is None else stack.enter_context(at_commit(head))
+        check = start_check(new.folder)
         if args.base is None:
             base, branch = merge_base(head or "HEAD")
             if base == new.commit:
@@ -82,7 +84,7 @@ def _report(args: argparse.Namespace) -> "Findings":
         else:
             old = stack.enter_context(at_commit(args.base))
         lookup.ask(old.state_id, new.state_id)
-        findings = find(old, new, in_working_tree() if args.reproduced else None)
+        findings = find(old, new, in_working_tree() if args.reproduced else None, check)
         write(old, new, findings, lookup, args.output)
     return findings
 

@@ -24,6 +24,12 @@ def unknown(path: Path) -> list[Path]:
     return [Path(name) for name in listed.decode(errors="surrogateescape").split("\0") if name]
 
 
+def unknown_files(*paths: str) -> list[str]:
+    """Return the files at or below paths that are not in Git, ignored or not."""
+    listed = _run("ls-files", "--others", "-z", "--", *paths)
+    return [name for name in listed.decode(errors="surrogateescape").split("\0") if name]
+
+
 def tracked(path: Path) -> list[Path]:
     """Return the files at or below a path that Git tracks and that are there."""
     listed = _run("ls-files", "-z", "--", str(path)).decode(errors="surrogateescape")

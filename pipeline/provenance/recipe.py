@@ -7,13 +7,14 @@ from typing import Any
 
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
+from pipeline.core.params import PARAMS
 from pipeline.evaluation.paths import EVALUATION
 from pipeline.model.paths import MODEL
 from pipeline.provenance import state
 from pipeline.provenance.committed import experiment_snapshots
 from pipeline.provenance.git import git
 from pipeline.provenance.origin import parse_yaml
-from pipeline.provenance.paths import LOCK
+from pipeline.provenance.paths import CODE, LOCK
 from pipeline.provenance.reproduced import shorten
 from pipeline.provenance.snapshot import Snapshot
 from pipeline.provenance.spread import SeedRun
@@ -23,7 +24,7 @@ STAGES = ("prepare", "train", "evaluate")  # how `plot` draws cannot change an a
 
 
 def identify_recipe(snapshot: Snapshot) -> str:
-    """Return a digest of the params of a state, but its seed, and of the data and code it is from.
+    """Return a digest of a state's params, but its seed, and of its data, code and packages.
 
     Raises:
         DataError: its lock cannot be read.
@@ -31,7 +32,13 @@ def identify_recipe(snapshot: Snapshot) -> str:
     params = {name: value for name, value in snapshot.params.items() if name != SEED}
     stages = _locked_stages(snapshot.folder)
     commands = {f"{name}.cmd": locked["cmd"] for name, locked in stages.items()}
-    return state.combine(params | commands, _given(stages))
+    packages = {
+        f"{name}.{path}": values
+        for name, locked in stages.items()
+        for path, values in locked.get("params", {}).items()
+        if path != str(PARAMS)
+    }
+    return state.combine(params | commands | packages, _given(stages))
 
 
 def require_in_git(snapshot: Snapshot) -> None:
@@ -44,7 +51,7 @@ def require_in_git(snapshot: Snapshot) -> None:
         raise PipelineError(
             "Git: there is no commit, and DVC's experiments need one: `git add` and `git commit`"
         )
-    paths = {"pipeline", *map(str, _given(_locked_stages(snapshot.folder)))}
+    paths = {str(CODE), *map(str, _given(_locked_stages(snapshot.folder)))}
     unknown = git("ls-files", "--others", "--exclude-standard", "--", *paths).splitlines()
     if unknown:
         raise PipelineError(

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.data.paths import RAW
-from pipeline.provenance.paths import CODE
+from pipeline.provenance.paths import CODE, PACKAGES
 from pipeline.review.revision import (
     FORMER_PACKAGES,
-    LOCKED_PACKAGES,
     LockedFile,
     LockedStage,
     Revision,
 )
 from pipeline.review.staleness import flatten_locked
 
-PACKAGES = ("tensorflow", "keras")
+BIT_CHANGING = ("tensorflow", "keras")
 ABSENT = "absent"
 NO_STAGE = LockedStage(cmd="")
 
@@ -65,7 +64,7 @@ def changed_packages(old: Revision, new: Revision) -> list[tuple[str, str, str]]
     before, after = map(_locked_versions, (old, new))
     return [
         (name, before.get(name, ABSENT), after.get(name, ABSENT))
-        for name in PACKAGES
+        for name in BIT_CHANGING
         if before.get(name) != after.get(name)
     ]
 
@@ -100,6 +99,6 @@ def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> lis
 
 
 def _locked_versions(revision: Revision) -> dict[str, str]:
-    paths = (revision.folder / name for name in (LOCKED_PACKAGES, FORMER_PACKAGES))
+    paths = (revision.folder / name for name in (PACKAGES, FORMER_PACKAGES))
     text = next((path.read_text(encoding="utf-8") for path in paths if path.is_file()), "")
     return dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", text, re.MULTILINE))

@@ -10,11 +10,14 @@ from pipeline.core.arrays import ByteArray
 from pipeline.core.errors import DataError, PipelineError
 from pipeline.data.idx_folder import read_images
 from pipeline.data.paths import RAW
+from pipeline.provenance.packages import find_unlocked
+from pipeline.provenance.paths import PACKAGES
 from pipeline.review import changes, measures, tables, verdict, wording
 from pipeline.review.mlflow_runs import Lookup
 from pipeline.review.reproduction import Reproduction, check_reproduction
-from pipeline.review.revision import LOCKED_PACKAGES, Revision
+from pipeline.review.revision import Revision
 from pipeline.review.staleness import digest, find_edited, find_stale
+from pipeline.review.undeclared import Check, read_check
 from pipeline.statistics import paired
 
 REPORT, CHANGED_IMAGES, CURVES = "report.md", "changed_images.png", "training_curves.png"
@@ -38,9 +41,16 @@ class Findings:
     reproduction: Reproduction | None
 
 
-def find(old: Revision, new: Revision, here: Revision | None) -> Findings:
-    """Compare two states, the new one also with what `dvc repro` made of it here."""
-    stale = [*find_stale(new), *find_edited(new)]
+def find(old: Revision, new: Revision, here: Revision | None, check: Check) -> Findings:
+    """Compare two states, the new one also with what `dvc repro` made of it here.
+
+    Args:
+        old: the base.
+        new: the head.
+        here: what the working tree holds, if that is a reproduction of the head.
+        check: of what the head declares.
+    """
+    stale = [*find_stale(new), *find_edited(new), *read_check(check)]
     reproduction = check_reproduction(new, here, old.spread or new.spread) if here else None
     if reproduction and reproduction.refuted:
         stale.append(reproduction.text)
@@ -64,9 +74,9 @@ def _warnings(old: Revision, new: Revision) -> Iterator[str]:
             "validation has seen them, and the test accuracy is too good"
         )
     for name, before, after in changes.changed_packages(old, new):
-        yield (
-            f"`{LOCKED_PACKAGES}` has {name} {after} instead of {before}, which may change any bit"
-        )
+        yield f"`{PACKAGES}` has {name} {after} instead of {before}, which may change any bit"
+    if new.folder == Path():
+        yield from find_unlocked()
     if new.recorded and not new.spread and not (old.spread and old.recorded == new.recorded):
         yield (
             "`metrics/seeds.json` belongs to another state, so it is not used for this one; "

@@ -12,7 +12,7 @@ from pipeline.core.params import PARAMS
 from pipeline.data.paths import DATASET, RAW
 from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.provenance.git import extract, git, resolve
-from pipeline.provenance.paths import CODE, IGNORED, LOCK, METRICS, SEEDS, STAGES
+from pipeline.provenance.paths import CODE, IGNORED, LOCK, METRICS, PACKAGES, SEEDS, STAGES
 from pipeline.provenance.spread import Spread, parse_spread
 from pipeline.review.parsing import (
     ROUNDING,
@@ -26,7 +26,6 @@ from pipeline.review.parsing import (
 from pipeline.review.report_error import ReportError
 from pipeline.review.revision import (
     FORMER_PACKAGES,
-    LOCKED_PACKAGES,
     DeclaredStage,
     LockedStage,
     Revision,
@@ -39,7 +38,7 @@ INPUTS = (
     STAGES,
     LOCK,
     METRICS,
-    LOCKED_PACKAGES.parent,
+    PACKAGES.parent,
     FORMER_PACKAGES,
     CODE,
     RAW,

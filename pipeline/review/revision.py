@@ -11,8 +11,7 @@ from pipeline.core.splits import TEST
 from pipeline.provenance import state
 from pipeline.provenance.spread import Spread
 
-LOCKED_PACKAGES = Path("requirements/main.txt")
-FORMER_PACKAGES = Path("requirements.txt")  # of commits from before
+FORMER_PACKAGES = Path("requirements.txt")  # where older commits have PACKAGES
 
 
 class _Read(BaseModel):

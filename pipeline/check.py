@@ -1,0 +1,173 @@
+"""Compare what `dvc.yaml` declares with what the code of the stages uses.
+
+Undeclared code, params or files go stale in silence: `dvc repro` does not notice that they changed.
+The files of params that people edit are checked as well. Exit code 1 where anything is wrong.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pathspec import GitIgnoreSpec
+from ruamel.yaml import YAML
+
+from pipeline.core import files, params_file, stage
+from pipeline.core.errors import ParamsError
+from pipeline.core.params import PARAMS
+from pipeline.experiments.definitions import EXPERIMENTS, read_experiments
+from pipeline.provenance.declarations import (
+    OUTPUTS,
+    build_graph,
+    find_used,
+    names_of,
+    params_of,
+)
+from pipeline.provenance.git import unknown_files
+from pipeline.provenance.params import load_params
+from pipeline.provenance.paths import CODE, IGNORED, STAGES
+
+FIX = f"`python -m {CODE}.check --fix` writes what is missing"
+LIGHT = {"__init__.py", "params.py", "paths.py"}  # what one package reads of another
+
+
+class Fault(NamedTuple):
+    """A line to say, and the entry to add to a list of a stage, if that is what is wrong."""
+
+    text: str
+    stage: str = ""
+    kind: str = ""
+    entry: str | dict[str, list[str]] = ""
+
+
+def find_faults() -> list[Fault]:
+    """Return all that is wrong, here and now."""
+    stages = params_file.read_mapping(STAGES)["stages"]
+    graph = build_graph()
+    made = {path for entry in stages.values() for path in names_of(entry, *OUTPUTS)}
+    faults = [*_find_refused()]
+    for name, entry in stages.items():
+        used = find_used(graph, entry)
+        faults += _compare_code(name, entry, used.modules)
+        faults += _compare_params(name, entry, used.params)
+        faults += _compare_paths(name, entry, used.paths, made)
+    return [*faults, *_find_untracked(stages.values())]
+
+
+def write_missing(faults: Iterable[Fault]) -> None:
+    """Add to `dvc.yaml` what the faults say is missing."""
+    yaml = YAML()
+    yaml.width = 120
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    document = yaml.load(STAGES)
+    for fault in faults:
+        _add(document["stages"][fault.stage].setdefault(fault.kind, []), fault.entry)
+    with files.replacing(STAGES) as partial:
+        yaml.dump(document, partial)
+
+
+def _add(entries: list[Any], entry: str | dict[str, list[str]]) -> None:
+    if isinstance(entry, str):  # where an alphabetical list has its place for it
+        place = sum(isinstance(one, str) and one < entry for one in entries)
+        entries.insert(place, entry)
+        return
+    for path, names in entry.items():
+        for one in entries:
+            if isinstance(one, dict) and path in one:
+                one[path] += names
+                return
+        entries.append({path: names})
+
+
+def _compare_code(name: str, entry: Mapping[str, Any], used: set[str]) -> Iterator[Fault]:
+    declared = [dep for dep in names_of(entry, "deps") if _is_within(dep, str(CODE))]
+    undeclared = {path for path in used if not any(_is_within(path, dep) for dep in declared)}
+    folders: dict[str, set[str]] = {}
+    for path in undeclared:
+        folders.setdefault(str(Path(path).parent), set()).add(path)
+    for folder, paths in sorted(folders.items()):
+        single = folder == str(CODE) or all(Path(path).name in LIGHT for path in paths)
+        single = single or any(Path(dep).parent == Path(folder) for dep in declared)
+        for missing in sorted(paths) if single else [folder]:
+            example = min(path for path in paths if _is_within(path, missing))
+            text = f"{STAGES}: {name} imports {example}: add {missing} to deps"
+            yield Fault(text, name, "deps", missing)
+    for dep in declared:
+        if not any(_is_within(path, dep) for path in used):
+            yield Fault(f"{STAGES}: {name} does not import {dep}: remove it from deps")
+
+
+def _compare_params(
+    name: str, entry: Mapping[str, Any], used: Mapping[str, set[str]]
+) -> Iterator[Fault]:
+    declared = params_of(entry)
+    for path in sorted({*declared, *used}):
+        here, there = used.get(path, set()), declared.get(path, set())
+        for param in sorted(here - there):
+            missing = param if path == str(PARAMS) else {path: [param]}
+            text = f"{STAGES}: {name} uses {param} of {path}: add it to params"
+            yield Fault(text, name, "params", missing)
+        for param in sorted(there - here):
+            yield Fault(f"{STAGES}: {name} does not use {param} of {path}: remove it from params")
+
+
+def _compare_paths(
+    name: str, entry: Mapping[str, Any], used: set[str], made: set[str]
+) -> Iterator[Fault]:
+    declared = {
+        path for path in names_of(entry, "deps", *OUTPUTS) if not _is_within(path, str(CODE))
+    }
+    known = {re.sub(r"/?\$\{.*", "", path) for path in declared}  # of a folder named by a param
+    for path in sorted(used - known):
+        kind = "deps" if path in made or Path(path).exists() else "outs"
+        yield Fault(f"{STAGES}: {name} names {path} in main: add it to {kind}", name, kind, path)
+    for path in sorted(known - used):
+        yield Fault(f"{STAGES}: {name} does not name {path} in main: remove it, or add it there")
+
+
+def _find_refused() -> Iterator[Fault]:
+    """Yield what is wrong with the files that people edit."""
+    try:
+        load_params()
+        if EXPERIMENTS.exists():
+            read_experiments()
+    except ParamsError as error:
+        yield from map(Fault, str(error).splitlines())
+
+
+def _find_untracked(entries: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
+    """Yield the files in folders of code that DVC counts, but a clone would not have."""
+    lines = IGNORED.read_text(encoding="utf-8").splitlines() if IGNORED.exists() else []
+    ignored = GitIgnoreSpec.from_lines(lines)
+    deps = {dep for entry in entries for dep in names_of(entry, "deps")}
+    for path in unknown_files(*(dep for dep in sorted(deps) if _is_within(dep, str(CODE)))):
+        if not ignored.match_file(path):
+            yield Fault(f"{path} is not in Git, but {STAGES} depends on its folder: `git add` it")
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return Path(path).is_relative_to(folder)
+
+
+def main() -> None:
+    """Say what is wrong; with --fix, write what is missing before."""
+    parser = argparse.ArgumentParser(prog=f"python -m {CODE}.check", description=__doc__)
+    parser.add_argument("--fix", action="store_true", help="add to dvc.yaml what is missing")
+    fix = parser.parse_args().fix
+    faults = find_faults()
+    missing = [fault for fault in faults if fault.kind]
+    if fix and missing:
+        write_missing(missing)
+        print("\n".join(f"{fault.text}: done" for fault in missing))
+        faults = find_faults()
+    for fault in faults:
+        print(fault.text)
+    if any(fault.kind for fault in faults):
+        print(FIX)
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    stage.run(main)
