@@ -15,6 +15,8 @@ from pipeline.core.errors import ParamsError
 
 PARAMS = Path("params.yaml")
 
+NEUTRAL = "neutral"
+
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]  # TensorFlow's sizes are 32-bit in places
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -59,9 +61,31 @@ class Sections(Strict):
             raise ParamsError("\n".join(f"{where}: {fault}" for fault in faults)) from None
 
     @classmethod
+    def neutral_values(cls) -> dict[str, object]:
+        """Return the neutral value of each param that has one, by its dotted name."""
+        return {
+            f"{section}.{key}": field.json_schema_extra[NEUTRAL]
+            for section, schema in cls.schemas().items()
+            for key, field in schema.model_fields.items()
+            if isinstance(field.json_schema_extra, dict) and NEUTRAL in field.json_schema_extra
+        }
+
+    @classmethod
     def schemas(cls) -> dict[str, type[Strict]]:
         """Return the schema of each section."""
         return {name: cast("type[Strict]", f.annotation) for name, f in cls.model_fields.items()}
+
+
+def neutral(value: Any, **bounds: Any) -> Any:  # noqa: ANN401
+    """Return the field of a param that was added to a schema that is in use.
+
+    At its neutral value, all is as it was before there was such a param: what lacks it has it.
+
+    Args:
+        value: the neutral one.
+        bounds: further arguments of pydantic's `Field`, such as `ge`.
+    """
+    return Field(json_schema_extra={NEUTRAL: value}, **bounds)
 
 
 def unflatten(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 from pipeline.core.params import PARAMS, flatten
 from pipeline.provenance.git import ROOT, git
 from pipeline.provenance.params import Params
+from pipeline.provenance.state import NEUTRAL
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def present_origin(params: Params) -> Origin:
 
 def describe_changes(params: Mapping[str, object], base: Mapping[str, object]) -> str:
     """Return the params that differ from `base`, or nothing where there is no base."""
-    changed = {name: value for name, value in params.items() if base.get(name) != value}
+    before = NEUTRAL | dict(base)
+    changed = {name: value for name, value in params.items() if before.get(name) != value}
     return ", ".join(f"{name.partition('.')[2]}={value}" for name, value in changed.items() if base)
 
 

@@ -42,10 +42,21 @@ def identify(params: StateSections, paths: Sequence[Path]) -> str:
     return combine(flatten(params), {path: files.md5(path) for path in paths})
 
 
+NEUTRAL = StateSections.neutral_values()
+
+
+def is_neutral(name: str, value: object) -> bool:
+    """Tell whether a param, by its dotted name, has the value of those states that lack it."""
+    return name in NEUTRAL and NEUTRAL[name] == value
+
+
 def combine(params: Mapping[str, object], digests: Mapping[Path, str]) -> str:
-    """Return the digest of params by their dotted names and of the MD5 of files by their paths."""
+    """Return the digest of params by their dotted names and of the MD5 of files by their paths.
+
+    A param at its neutral value does not count: states that lack it keep their ids.
+    """
     content = {
-        "params": params,
+        "params": {name: value for name, value in params.items() if not is_neutral(name, value)},
         "files": {path.as_posix(): digest for path, digest in digests.items()},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

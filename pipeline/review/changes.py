@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.data.paths import RAW
 from pipeline.provenance.paths import CODE, PACKAGES
+from pipeline.provenance.state import NEUTRAL
 from pipeline.review.revision import (
     FORMER_PACKAGES,
     LockedFile,
@@ -45,9 +46,10 @@ class StageChange:
 
 def changed_params(old: Revision, new: Revision) -> list[tuple[str, object, object]]:
     """Return name, old and new value of each param that differs."""
+    before, after = NEUTRAL | dict(old.params), NEUTRAL | dict(new.params)
     return [
-        (name, old.params.get(name, ABSENT), new.params.get(name, ABSENT))
-        for name in _differing(old.params, new.params)
+        (name, before.get(name, ABSENT), after.get(name, ABSENT))
+        for name in _differing(before, after)
     ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.core.params import flatten
 from pipeline.provenance.params import Params
+from pipeline.provenance.state import NEUTRAL
 from pipeline.tracking import runs, store
 
 
@@ -47,8 +48,20 @@ def find_results(wanted: Mapping[str, Params]) -> dict[str, Result]:
         client, experiment = place
         for name, params in wanted.items():
             conditions = ["attributes.status = 'FINISHED'", f"tags.`{runs.STATE_TAG}` LIKE '%'"]
-            conditions += [f"params.`{key}` = '{value}'" for key, value in flatten(params).items()]
-            matching = runs.find(client, experiment, {}, " and ".join(conditions))
+            wanted_params = {key: str(value) for key, value in flatten(params).items()}
+            conditions += [
+                f"params.`{key}` = '{value}'"
+                for key, value in wanted_params.items()
+                if key not in NEUTRAL  # which runs from before lack
+            ]
+            matching = [
+                run
+                for run in runs.find(client, experiment, {}, " and ".join(conditions))
+                if all(
+                    run.data.params.get(key, str(value)) == wanted_params[key]
+                    for key, value in NEUTRAL.items()
+                )
+            ]
             if matching:
                 found[name] = _read(matching[0].data.metrics)
     return found

@@ -1,0 +1,168 @@
+"""`pipeline.check` finds what `dvc.yaml` does not declare, all of it at once, and can write it."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+CHECKED = ("pipeline", "requirements")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the code and of what it is compared with, all in Git; the current folder."""
+    for name in CHECKED:
+        shutil.copytree(
+            ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.txt")
+        )
+    for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "tests/data/params.yaml", tmp_path)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", "--all"], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline.check", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def insert(path: str, before: str, line: str) -> None:
+    """Add a line before the first one that starts like that."""
+    lines = Path(path).read_text().splitlines(keepends=True)
+    place = next(number for number, found in enumerate(lines) if found.startswith(before))
+    Path(path).write_text("".join([*lines[:place], f"{line}\n", *lines[place:]]))
+
+
+def edit_stage(name: str, kind: str, change: Callable[[list[object]], None]) -> None:
+    yaml = YAML()
+    declared = yaml.load(Path("dvc.yaml"))
+    change(declared["stages"][name][kind])
+    yaml.dump(declared, Path("dvc.yaml"))
+
+
+def leave_out_much() -> list[str]:
+    """Let code use what is not declared; return what the check is to say."""
+    insert("pipeline/evaluation/scores.py", "import math", "import matplotlib")
+    insert("pipeline/evaluation/scores.py", "import math", "import pipeline.statistics.paired")
+    insert("pipeline/figures/curves.py", "import numpy", "from pipeline.training import history")
+    insert("pipeline/evaluate.py", "from pipeline.model", "from pipeline.data.paths import DATASET")
+    insert("pipeline/evaluate.py", "    errors: Path", "    described: Path = DATASET,")
+    edit_stage("train", "params", lambda params: params.remove("augmentation"))
+    edit_stage("train", "deps", lambda deps: deps.remove("pipeline/training"))
+    return [
+        "train imports pipeline/training/__init__.py: add pipeline/training to deps",
+        "train uses augmentation of params.yaml: add it to params",
+        "evaluate imports pipeline/data/__init__.py: add pipeline/data/__init__.py to deps",
+        "evaluate imports pipeline/data/paths.py: add pipeline/data/paths.py to deps",
+        "evaluate imports pipeline/statistics/__init__.py: add pipeline/statistics to deps",
+        "evaluate uses matplotlib of requirements/versions.yaml: add it to params",
+        "evaluate names metrics/dataset.json in main: add it to deps",
+        "plot imports pipeline/training/history.py: add pipeline/training/history.py to deps",
+    ]
+
+
+def test_what_is_declared_passes_without_a_word(project: Path) -> None:
+    result = check()
+
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert not list(project.glob(".*cache*"))
+
+
+def test_all_that_is_undeclared_is_said_at_once_and_can_be_fixed(project: Path) -> None:
+    expected = [f"dvc.yaml: {line}" for line in leave_out_much()]
+    remedy = "`python -m pipeline.check --fix` writes what is missing"
+
+    result = check()
+
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout.splitlines() == [*expected, remedy]
+
+    fixed = check("--fix")
+
+    assert (fixed.returncode, fixed.stderr) == (0, "")
+    assert fixed.stdout.splitlines() == [f"{line}: done" for line in expected]
+    assert check().stdout == ""
+    stages = YAML(typ="safe").load(project / "dvc.yaml")["stages"]
+    assert {"requirements/versions.yaml": ["keras", "tensorflow", "matplotlib"]} in (
+        stages["evaluate"]["params"]
+    )
+    comments = [line for line in (ROOT / "dvc.yaml").read_text().splitlines() if "#" in line]
+    assert comments == [line for line in Path("dvc.yaml").read_text().splitlines() if "#" in line]
+
+
+def test_fix_leaves_what_is_right_as_it_is(project: Path) -> None:
+    before = (project / "dvc.yaml").read_text()
+    (project / "dvc.yaml").write_text(before.replace("      - pipeline/train.py\n", ""))
+
+    assert check("--fix").returncode == 0
+    assert (project / "dvc.yaml").read_text() == before
+
+
+@pytest.mark.usefixtures("project")
+def test_what_is_declared_in_vain_is_said() -> None:
+    edit_stage("prepare", "params", lambda params: params.append("train.seed"))
+    edit_stage("prepare", "deps", lambda deps: deps.append("pipeline/statistics"))
+    edit_stage("evaluate", "deps", lambda deps: deps.append("metrics/history.csv"))
+
+    result = check("--fix")  # which takes nothing away
+
+    assert result.returncode == 1
+    assert result.stdout.splitlines() == [
+        "dvc.yaml: prepare does not import pipeline/statistics: remove it from deps",
+        "dvc.yaml: prepare does not use train.seed of params.yaml: remove it from params",
+        "dvc.yaml: evaluate does not name metrics/history.csv in main: remove it, or add it there",
+    ]
+
+
+@pytest.mark.usefixtures("project")
+def test_file_that_a_clone_would_lack_is_named() -> None:
+    Path("pipeline/model/notes.txt").write_text("for me")
+    Path("pipeline/tracking/notes.txt").write_text("no stage depends on its folder")
+    Path("pipeline/model/__pycache__").mkdir()
+    Path("pipeline/model/__pycache__/network.pyc").touch()  # as .dvcignore has it
+    Path("pipeline/model/.ipynb_checkpoints").mkdir()
+    Path("pipeline/model/.ipynb_checkpoints/a.py").touch()
+
+    result = check()
+
+    assert result.returncode == 1
+    assert result.stdout == (
+        "pipeline/model/notes.txt is not in Git, but dvc.yaml depends on its folder: `git add` it\n"
+    )
+
+
+@pytest.mark.usefixtures("project")
+def test_params_that_would_be_refused_are_told_first() -> None:
+    yaml = YAML()
+    params = yaml.load(Path("params.yaml"))
+    params["train"]["epochs"] = 0
+    yaml.dump(params, Path("params.yaml"))
+
+    result = check()
+
+    assert result.returncode == 1
+    assert result.stdout == "params.yaml: train.epochs: must be at least 1, got 0\n"
+
+
+@pytest.mark.usefixtures("project")
+def test_default_of_main_that_cannot_be_told_is_named() -> None:
+    text = Path("pipeline/evaluate.py").read_text()
+    Path("pipeline/evaluate.py").write_text(
+        text.replace("model: Path = MODEL,", 'model: Path = Path("model"),')
+    )
+
+    result = check()
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        "pipeline/evaluate.py: main: the default Path('model') must be a name that is imported "
+        "from where the params or the path are defined\n"
+    )
