@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -58,7 +57,9 @@ def _read_declared(params: Iterable[str | Mapping[str, list[str]]]) -> Iterator[
         for path, names in named.items():
             values = params_file.read_mapping(Path(path))
             for name in names:
-                yield name, reduce(lambda found, key: found[key], name.split("."), values)
+                section, _, key = name.partition(".")
+                value = values.get(section)
+                yield name, value.get(key) if key and isinstance(value, dict) else value
 
 
 def add_gpus(key: str) -> str:
