@@ -1,7 +1,8 @@
 """Compare what `dvc.yaml` declares with what the code of the stages uses.
 
 Undeclared code, params or files go stale in silence: `dvc repro` does not notice that they changed.
-The files of params that people edit are checked as well. Exit code 1 where anything is wrong.
+What people edit is checked as well: params.yaml, experiments.yaml. Exit code 1 where anything is
+wrong.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from pipeline.provenance.declarations import (
 )
 from pipeline.provenance.git import unknown_files
 from pipeline.provenance.params import load_params
+from pipeline.provenance.params_page import PAGE, build_page
 from pipeline.provenance.paths import CODE, IGNORED, STAGES
 
 FIX = f"`python -m {CODE}.check --fix` writes what is missing"
@@ -53,17 +55,22 @@ def find_faults() -> list[Fault]:
         faults += _compare_code(name, entry, used.modules)
         faults += _compare_params(name, entry, used.params)
         faults += _compare_paths(name, entry, used.paths, made)
+    if PAGE.exists() and PAGE.read_text(encoding="utf-8") != build_page():
+        faults.append(Fault(f"{PAGE} is not what the schemas of the params say", kind=PAGE.name))
     return [*faults, *_find_untracked(stages.values())]
 
 
 def write_missing(faults: Iterable[Fault]) -> None:
-    """Add to `dvc.yaml` what the faults say is missing."""
+    """Add to `dvc.yaml` what the faults say is missing, and write the page of the params."""
+    if PAGE.exists():
+        files.write_text(PAGE, build_page())
     yaml = YAML()
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(STAGES)
     for fault in faults:
-        _add(document["stages"][fault.stage].setdefault(fault.kind, []), fault.entry)
+        if fault.stage:
+            _add(document["stages"][fault.stage].setdefault(fault.kind, []), fault.entry)
     with files.replacing(STAGES) as partial:
         yaml.dump(document, partial)
 
@@ -154,7 +161,9 @@ def _is_within(path: str, folder: str) -> bool:
 def main() -> None:
     """Say what is wrong; with --fix, write what is missing before."""
     parser = argparse.ArgumentParser(prog=f"python -m {CODE}.check", description=__doc__)
-    parser.add_argument("--fix", action="store_true", help="add to dvc.yaml what is missing")
+    parser.add_argument(
+        "--fix", action="store_true", help="write what is missing into dvc.yaml, and docs/params.md"
+    )
     fix = parser.parse_args().fix
     faults = find_faults()
     missing = [fault for fault in faults if fault.kind]

@@ -9,16 +9,12 @@ from pipeline.model.params import RuntimeParams
 
 
 class EvaluateParams(Strict):
-    """How results are judged and shown.
-
-    Attributes:
-        images: numbers of the test images to follow through the network; null: the first of
-            each class.
-        confidence: level of the intervals, such as 0.95.
-    """
+    """How results are judged and shown."""
 
     images: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None
+    """Numbers of the test images to follow through the network; null: the first of each class."""
     confidence: float = Field(gt=0, lt=1)
+    """Level of the intervals, such as 0.95."""
 
     @field_validator("images")
     @classmethod

@@ -9,38 +9,39 @@ from pipeline.model.params import ModelParams, RuntimeParams
 
 
 class AugmentationParams(Strict):
-    """How far training images are moved at random, up to these bounds either way; 0: not at all.
-
-    Attributes:
-        rotation: in degrees.
-        shift: along each axis, as a fraction of the image's side.
-        zoom: along each axis, as a fraction: 0.1 enlarges or shrinks by up to a tenth.
-    """
+    """How far training images are moved at random, up to these bounds either way; 0: not at all."""
 
     rotation: float = Field(ge=0, le=180)
+    """In degrees."""
     shift: Fraction
+    """Along each axis, as a fraction of the image's side."""
     zoom: Fraction
+    """Along each axis, as a fraction: 0.1 enlarges or shrinks by up to a tenth."""
 
 
 class TrainParams(RuntimeParams):
-    """How the network is trained.
-
-    Attributes:
-        label_smoothing: share of the target that is spread evenly over all classes.
-        early_stopping_patience: epochs without improvement before training stops; null: never.
-        workers: processes that train together, each with its share of every batch; another number
-            sums in another order: other bits.
-    """
+    """How the network is trained."""
 
     epochs: Count
+    """Passes over the training images."""
     batch_size: Count
+    """Images in a step, over all workers."""
     optimizer: Literal["adam", "sgd", "rmsprop", "adamw"]
+    """Keras's optimizer of that name, with its default settings."""
     learning_rate: float = Field(gt=0)
+    """Of the optimizer, at the start."""
     learning_rate_schedule: Literal["constant", "cosine"]
+    """`cosine` lets the learning rate fall to 0 over all steps."""
     label_smoothing: Fraction
+    """Share of the target that is spread evenly over all classes."""
     early_stopping_patience: Count | None
+    """Epochs without a lower validation loss before training stops and the best weights are
+    restored; null: never."""
     seed: int = Field(ge=0, le=2**32 - 1)  # what NumPy takes
+    """Of all random numbers."""
     workers: int = Field(ge=1, le=1024)
+    """Processes that train together, each with its share of every batch; another number sums in
+    another order: other bits."""
 
 
 class TrainingSections(Sections):
