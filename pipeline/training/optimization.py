@@ -5,12 +5,6 @@ from collections.abc import Callable
 from pipeline.model.runtime import keras, tf
 from pipeline.training.params import TrainParams
 
-OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "rmsprop": keras.optimizers.RMSprop,
-    "sgd": keras.optimizers.SGD,
-}
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -38,4 +32,4 @@ def build_optimizer(params: TrainParams, steps: int) -> keras.Optimizer:
     rate = params.learning_rate
     if params.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps)
-    return OPTIMIZERS[params.optimizer](rate)
+    return type(keras.optimizers.get(params.optimizer))(rate)
