@@ -112,10 +112,11 @@ def figures_table(old: Revision, new: Revision, address: str) -> str:
     """
     if not (address and old.commit and new.commit):
         return ""
-    names = sorted(path.name for path in (new.folder / FIGURES).glob("*.png"))
+    sides = (old, new)
+    names = {path.name for side in sides for path in (side.folder / FIGURES).glob("*.png")}
     rows = [
-        [_picture(address, revision, FIGURES / name) for revision in (old, new)]
-        for name in names
+        [_picture(address, side, FIGURES / name) for side in sides]
+        for name in sorted(names)
         if _bytes(old.folder / FIGURES / name) != _bytes(new.folder / FIGURES / name)
     ]
     return table(["before", "after"], rows) if rows else ""
@@ -174,6 +175,8 @@ def _short(names: Sequence[str], shown: int = 3) -> str:
 
 
 def _picture(address: str, revision: Revision, path: Path) -> str:
+    if not (revision.folder / path).is_file():
+        return f"no `{path.name}`"
     alt = f"{path.stem.replace('_', ' ')} of {html.escape(revision.name)}"
     return f'<img src="{address}/raw/{revision.commit}/{path.as_posix()}" width="390" alt="{alt}">'
 
