@@ -2,21 +2,58 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.core.errors import DataError
 from pipeline.data.checksums import checksums_path
 from pipeline.data.idx_folder import has_idx, read_idx_folder
 from pipeline.data.image_folder import has_class_folders, read_image_folder
+from pipeline.data.npz_file import has_npz, read_npz_file
 from pipeline.data.raw_data import Dataset
 
-LAYOUTS = (
-    "four IDX files named like MNIST's, such as train-images-idx3-ubyte.gz, or class folders of "
-    "PNG or JPEG images, such as train/cat/1.png and test/cat/2.png"
+Read = Callable[[Path, tuple[int, int] | None], Dataset]
+
+
+class Reader(NamedTuple):
+    """A layout of raw data.
+
+    Attributes:
+        layout: in a few words.
+        example: what such a folder has.
+        knows: tells whether a folder is laid out so.
+        read: reads such a folder, given the height and width to resize images to, or None.
+    """
+
+    layout: str
+    example: str
+    knows: Callable[[Path], bool]
+    read: Read
+
+
+READERS = (
+    Reader(
+        "IDX files",
+        "four IDX files named like MNIST's, such as train-images-idx3-ubyte.gz",
+        has_idx,
+        read_idx_folder,
+    ),
+    Reader(
+        "a folder train or test",
+        "class folders of PNG or JPEG images, such as train/cat/1.png and test/cat/2.png",
+        has_class_folders,
+        read_image_folder,
+    ),
+    Reader(
+        "a .npz file",
+        "one .npz file with x_train, y_train, x_test and y_test",
+        has_npz,
+        read_npz_file,
+    ),
 )
 
 
 def read_dataset(folder: Path, image_size: Sequence[int] | None) -> Dataset:
-    """Read a folder of IDX files, or of class folders of images.
+    """Read a raw data set in one of the layouts of `READERS`.
 
     Args:
         folder: that has the data.
@@ -33,23 +70,23 @@ def read_dataset(folder: Path, image_size: Sequence[int] | None) -> Dataset:
     return dataset
 
 
-def find_reader(folder: Path) -> Callable[[Path, tuple[int, int] | None], Dataset]:
+def find_reader(folder: Path) -> Read:
     """Return the function that reads a folder laid out like this one.
 
     Raises:
-        DataError: there is no data, or in both layouts.
+        DataError: there is no data, or in several layouts.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; is prepare.dataset right in params.yaml?")
-    layouts = has_idx(folder), has_class_folders(folder)
-    if all(layouts):
+    found = [reader for reader in READERS if reader.knows(folder)]
+    if len(found) > 1:
         raise DataError(
-            f"{folder}: has IDX files and also a folder train or test; which of the two is the "
+            f"{folder}: has {found[0].layout} and also {found[1].layout}; which of the two is the "
             "data? Move the other away"
         )
-    if not any(layouts):
-        remedy = f"expected {LAYOUTS}"
+    if not found:
+        remedy = f"expected {', or '.join(reader.example for reader in READERS)}"
         if checksums_path(folder).exists():
             remedy = f"`make {folder.name}` gets it"
         raise DataError(f"{folder}: has no data set; {remedy}")
-    return read_idx_folder if layouts[0] else read_image_folder
+    return found[0].read

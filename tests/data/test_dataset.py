@@ -191,11 +191,12 @@ def test_classes_without_names_are_called_by_their_labels(ten: Path) -> None:
 @pytest.mark.parametrize(
     ("train", "test", "message"),
     [
-        ((1, 0, 1), (0, 0), f"{TEST_LABELS}: has no image of the class 1; "),
+        ((1, 0, 1), (0, 0), f"{LABELS}: has the label 1, but the highest of {TEST_LABELS} is 0; "),
         ((1, 1, 1), (0, 1), f"{LABELS}: has no image of the class 0; "),
-        ((0, 1, 3), (0, 1), f"{LABELS}: has no image of the class 2; "),
-        ((0, 1, 2), (0, 1), f"{TEST_LABELS}: has no image of the class 2; "),
-        ((0, 1, 0), (0, 2), f"{LABELS}: has no image of the class 2; "),
+        ((0, 1, 3), (0, 1), f"{LABELS}: has the label 3, but the highest of {TEST_LABELS} is 1; "),
+        ((0, 3, 1), (3, 1), f"{LABELS}: has no image of the class 2; "),
+        ((0, 1, 2), (0, 2), f"{TEST_LABELS}: has no image of the class 1; "),
+        ((0, 1, 0), (0, 2), f"{TEST_LABELS}: has the label 2, but the highest of {LABELS} is 1; "),
     ],
 )
 def test_both_splits_must_have_every_class(
