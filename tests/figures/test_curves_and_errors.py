@@ -412,7 +412,8 @@ def chunks(png: bytes) -> list[bytes]:
 SCRIPT = """
 import hashlib, sys
 import numpy as np, pandas as pd
-from pipeline import calibration, error_figures, example_figures, figures, network_figures
+from pipeline.evaluation import calibration
+from pipeline.figures import curves, error_figures, example_figures, network_figures
 from pipeline.figures.figure_style import to_png
 
 random = np.random.default_rng(0)
