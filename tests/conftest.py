@@ -17,6 +17,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
+# Take the place of what is edited from day to day, on which no test may depend.
+FROZEN = {
+    name: ROOT / "tests/data" / name for name in ("params.yaml", "experiments.yaml", "sweep.yaml")
+}
 SMALL = {
     "prepare.train_samples": 200,
     "prepare.val_samples": 50,
@@ -25,6 +29,16 @@ SMALL = {
     "model.dense_units": [16],
     "train.epochs": 2,
 }
+
+
+def edit_params(path: Path, changes: Mapping[str, object]) -> None:
+    """Set params of a file by their dotted names."""
+    yaml = YAML()
+    params = yaml.load(path)
+    for name, value in changes.items():
+        section, key = name.split(".")
+        params[section][key] = value
+    yaml.dump(params, path)
 
 
 class Clone:
@@ -82,13 +96,7 @@ class Clone:
 
     def edit_params(self, changes: Mapping[str, object]) -> None:
         """Set params by their dotted names."""
-        path = self.path / "params.yaml"
-        yaml = YAML()
-        params = yaml.load(path)
-        for name, value in changes.items():
-            section, key = name.split(".")
-            params[section][key] = value
-        yaml.dump(params, path)
+        edit_params(self.path / "params.yaml", changes)
 
     def read(
         self, folders: tuple[str, ...] = ("data/prepared", "models", "metrics")
