@@ -97,12 +97,16 @@ def test_a_damaged_one_is_not_used(folder: Path) -> None:
     cut_off("a")
     (path,) = folder.glob("*.checkpoint")
     whole = path.read_bytes()
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
-        assert read("a") is None
-    for place in range(len(whole)):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
-        assert read("a") is None
+    with suppress(KeyboardInterrupt), Checkpoint("a") as kept:
+        for length in range(len(whole)):
+            path.write_bytes(whole[:length])
+            assert kept.read() is None
+        for place in range(len(whole)):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
+            assert kept.read() is None
+        path.write_bytes(whole)
+        assert kept.read() is not None
+        raise KeyboardInterrupt
 
 
 DECLARED = """
