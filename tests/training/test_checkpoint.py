@@ -138,7 +138,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The stage as it is, with the lesson's params and made-up data."""
-    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=ignored)
     shutil.copy(FROZEN["params.yaml"], tmp_path / "params.yaml")
     (tmp_path / "requirements").mkdir()
     for name in ("dvc.yaml", "requirements/versions.yaml"):
