@@ -486,7 +486,7 @@ def test_bytes_do_not_depend_on_the_users_settings(tmp_path: Path) -> None:
         )
         for settings in (plain, hostile)
     ]
-    one, other = [process.communicate(timeout=60)[0].splitlines() for process in started]
+    one, other = [process.communicate(timeout=300)[0].splitlines() for process in started]
     assert len(set(one)) == 10
     assert one == other
     assert one[-1] == "[]", "slow to import, or global"
