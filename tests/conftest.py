@@ -16,7 +16,20 @@ from ruamel.yaml import YAML
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What a user's shell may have set for the code, or for what it uses: no test goes by it.
+SETTINGS = (
+    *("DVC_", "GIT_", "GITHUB_", "MAKE", "MFLAGS", "MLFLOW_", "PIPELINE_", "RAY_", "TUNE_"),
+    *("DNNL_", "KERAS_", "MATPLOTLIBRC", "MPL", "ONEDNN_", "TF_", "XDG_", "XLA_"),
+)
+for variable in [name for name in os.environ if name.startswith(SETTINGS)]:
+    del os.environ[variable]
+os.environ["MATPLOTLIBRC"] = os.devnull  # instead of the file in the user's home
+
 ROOT = Path(__file__).parents[1]
+# Take the place of what is edited from day to day, on which no test may depend.
+FROZEN = {
+    name: ROOT / "tests/data" / name for name in ("params.yaml", "experiments.yaml", "sweep.yaml")
+}
 SMALL = {
     "prepare.train_samples": 200,
     "prepare.val_samples": 50,
@@ -27,6 +40,16 @@ SMALL = {
 }
 
 
+def edit_params(path: Path, changes: Mapping[str, object]) -> None:
+    """Set params of a file by their dotted names."""
+    yaml = YAML()
+    params = yaml.load(path)
+    for name, value in changes.items():
+        section, key = name.split(".")
+        params[section][key] = value
+    yaml.dump(params, path)
+
+
 class Clone:
     """A clone with an environment of its own: nothing of the user's home or settings."""
 
@@ -34,11 +57,7 @@ class Clone:
         self.path = path
         home = path.parent / "home"
         home.mkdir(exist_ok=True)
-        mine = (
-            *("DVC_", "GIT_", "GITHUB_", "MAKE", "MFLAGS", "MLFLOW_", "PIPELINE_", "RAY_", "TUNE_"),
-            *("DNNL_", "KERAS_", "MPL", "ONEDNN_", "TF_", "XDG_", "XLA_"),
-        )
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith(mine)} | {
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)} | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(home),
             "DVC_SITE_CACHE_DIR": str(home / "dvc"),
@@ -82,13 +101,7 @@ class Clone:
 
     def edit_params(self, changes: Mapping[str, object]) -> None:
         """Set params by their dotted names."""
-        path = self.path / "params.yaml"
-        yaml = YAML()
-        params = yaml.load(path)
-        for name, value in changes.items():
-            section, key = name.split(".")
-            params[section][key] = value
-        yaml.dump(params, path)
+        edit_params(self.path / "params.yaml", changes)
 
     def read(
         self, folders: tuple[str, ...] = ("data/prepared", "models", "metrics")

@@ -10,7 +10,7 @@ from scipy.stats import binom
 from benchmarks.simulation import IMAGES, luck, one_run, paired, simulate, two_spreads
 from pipeline.statistics.significance import seeds_needed
 
-TRIALS = 1500
+TRIALS = 750
 SPREAD = 0.006
 
 

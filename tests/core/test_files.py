@@ -214,7 +214,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from pipeline import files
+from pipeline.core import files
 from pipeline.core.errors import PipelineError
 
 path, size = Path(sys.argv[1]), int(sys.argv[2])

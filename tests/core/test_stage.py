@@ -16,7 +16,7 @@ DEADLINE = 60  # seconds: generous, for machines under load
 # Runs its argument as the `main` of a command.
 COMMAND = """
 import os, signal, sys, time
-from pipeline import stage
+from pipeline.core import stage
 from pipeline.core.errors import DataError, ParamsError, PipelineError
 def main():
     exec(sys.argv[1])
@@ -209,7 +209,11 @@ def test_stage_ends_with_the_shell_that_dvc_started(start: Start) -> None:
 
 
 def test_stage_that_is_stuck_ends_with_its_dvc_too(start: Start) -> None:
-    stuck = "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])" + WAIT
+    stuck = f"""
+stage.UNWIND_SECONDS = 1
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+{WAIT}
+"""
     dvc = start(sys.executable, "-c", PARENT, *command(stuck), DVC_STAGE="train")
     assert read_line(dvc).startswith("started")
 
@@ -244,7 +248,7 @@ parent = os.getppid()
 print("importing", flush=True)
 while os.getppid() == parent:
     time.sleep(0.05)
-from pipeline import stage
+from pipeline.core import stage
 stage.run(lambda: [time.sleep(10), print("went on")])
 """
     dvc = start(sys.executable, "-c", PARENT, sys.executable, "-c", slow_imports, DVC_STAGE="train")

@@ -147,20 +147,16 @@ def test_interval_misses_the_truth_as_seldom_as_it_says() -> None:
     """Add up the chances of all results on few images, as Fay and Lumbard do."""
     samples, level = 26, 0.95
     results = [(f, b) for f, b in product(range(samples + 1), repeat=2) if f + b <= samples]
-    limits = {pair: difference_interval(Comparison(*pair, 1), samples, level) for pair in results}
+    limits = [difference_interval(Comparison(*pair, 1), samples, level) for pair in results]
+    ways = np.array([comb(samples, f + b) * comb(f + b, f) for f, b in results], float)
+    (fixed, broken), (low, high) = np.transpose(results), np.transpose(limits)
     for rate, share in product(np.linspace(0.05, 1, 20), np.linspace(0, 1, 21)):
-        chances = {
-            (f, b): comb(samples, f + b)
-            * comb(f + b, f)
-            * (rate * share) ** f
-            * (rate * (1 - share)) ** b
-            * (1 - rate) ** (samples - f - b)
-            for f, b in results
-        }
-        assert math.isclose(sum(chances.values()), 1)
+        of_fixed, of_broken = (rate * share) ** fixed, (rate * (1 - share)) ** broken
+        chances = ways * of_fixed * of_broken * (1 - rate) ** (samples - fixed - broken)
+        assert math.isclose(chances.sum(), 1)
         truth = rate * (2 * share - 1)
-        too_high = sum(chances[pair] for pair, (low, _) in limits.items() if low > truth + 1e-9)
-        too_low = sum(chances[pair] for pair, (_, high) in limits.items() if high < truth - 1e-9)
+        too_high = chances[low > truth + 1e-9].sum()
+        too_low = chances[high < truth - 1e-9].sum()
         assert max(too_high, too_low) <= (1 - level) / 2 + 1e-6, (rate, share)
 
 

@@ -11,7 +11,7 @@ from pipeline.sweep.journal import Journal
 from pipeline.sweep.searcher import JournalledSearcher, build_scheduler
 from pipeline.sweep.settings import Settings, read_settings
 from pipeline.sweep.trainable import EPOCH
-from tests.conftest import ROOT
+from tests.conftest import FROZEN
 from tests.sweep.test_sweep_settings import write
 
 TRIALS = 15  # Optuna's TPE goes by results after 10
@@ -21,7 +21,7 @@ SPACE = {"model.dropout": {"uniform": [0, 0.5]}, "train.learning_rate": {"loguni
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     changes = {"trials": TRIALS, "space": SPACE}
-    return read_settings(load_params(ROOT / "params.yaml"), write(tmp_path, changes))
+    return read_settings(load_params(FROZEN["params.yaml"]), write(tmp_path, changes))
 
 
 def search(settings: Settings, path: Path, until: int, best: float) -> list[dict[str, object]]:
@@ -73,7 +73,7 @@ def test_what_is_worse_is_stopped_also_after_an_interruption(
     tmp_path: Path, metric: str, first: dict[int, float]
 ) -> None:
     changes = {"metric": metric, "scheduler": {"grace_epochs": 1, "reduction_factor": 3}}
-    settings = read_settings(load_params(ROOT / "params.yaml"), write(tmp_path, changes))
+    settings = read_settings(load_params(FROZEN["params.yaml"]), write(tmp_path, changes))
     expected = {1: "CONTINUE", 2: "STOP", 3: "CONTINUE", 4: "STOP", 5: "CONTINUE"}
     journal = Journal(tmp_path / "journal")
     scheduler = build_scheduler(settings, journal, epochs=9)

@@ -11,9 +11,9 @@ from pipeline.core.errors import ParamsError
 from pipeline.provenance.params import Params, load_params
 from pipeline.sweep.identity import INPUTS, open_folder
 from pipeline.sweep.journal import FAILED, FINISHED, STOPPED, Journal, find_best
-from pipeline.sweep.settings import SWEEP, read_settings, require_fit
+from pipeline.sweep.settings import Scheduler, read_settings, require_fit
 from pipeline.sweep.space import Range, apply, read_range
-from tests.conftest import ROOT
+from tests.conftest import FROZEN
 
 SETTINGS: dict[str, Any] = {
     "metric": "val_accuracy",
@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.fixture
 def params() -> Params:
-    return load_params(ROOT / "params.yaml")
+    return load_params(FROZEN["params.yaml"])
 
 
 def write(folder: Path, changes: dict[str, Any], without: str = "") -> Path:
@@ -46,10 +46,13 @@ def faults_of(path: Path, params: Params) -> list[str]:
     return [line.removeprefix(f"{path}: ") for line in str(caught.value).splitlines()]
 
 
-def test_the_file_of_the_repository_is_right(params: Params) -> None:
-    settings = read_settings(params, ROOT / SWEEP)
+def test_settings_are_those_of_the_file(params: Params) -> None:
+    settings = read_settings(params, FROZEN["sweep.yaml"])
     require_fit(settings, params, 28, 28)
-    assert settings.metric == "val_accuracy"
+    assert (settings.metric, settings.trials, settings.sampler) == ("val_accuracy", 40, "tpe")
+    assert settings.scheduler == Scheduler(grace_epochs=2, reduction_factor=3)
+    assert settings.ranges["model.dense_units"] == Range("choice", [[64], [128], [256]])
+    assert settings.ranges["train.learning_rate"] == Range("loguniform", [0.0001, 0.1])
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from ruamel.yaml import YAML
 
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Checkpoint, add_gpus, identify_training
-from tests.conftest import ROOT
+from tests.conftest import FROZEN, ROOT, edit_params
 
 STATE = {
     "weights/0": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -96,53 +97,153 @@ def test_a_damaged_one_is_not_used(folder: Path) -> None:
     cut_off("a")
     (path,) = folder.glob("*.checkpoint")
     whole = path.read_bytes()
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
-        assert read("a") is None
-    for place in range(len(whole)):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
-        assert read("a") is None
+    with suppress(KeyboardInterrupt), Checkpoint("a") as kept:
+        for length in range(len(whole)):
+            path.write_bytes(whole[:length])
+            assert kept.read() is None
+        for place in range(len(whole)):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
+            assert kept.read() is None
+        path.write_bytes(whole)
+        assert kept.read() is not None
+        raise KeyboardInterrupt
+
+
+DECLARED = """
+stages:
+  train:
+    deps: [data/train.npy, data/train.md5, code/folder, code/single.py]
+    params: [model, train.epochs, {requirements/versions.yaml: [keras]}]
+  plot:
+    deps: [code/plot.py]
+    params: [evaluate, train.threads]
+"""
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of what the stage depends on."""
-    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline")
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(ROOT / name, tmp_path)
-    prepared = tmp_path / "data/prepared"
-    prepared.mkdir(parents=True)
-    for name in ("train.md5", "val.md5", "classes.txt"):
-        (prepared / name).write_text(name)
+    """A stage `train` that depends on some of the files."""
+    shutil.copy(FROZEN["params.yaml"], tmp_path / "params.yaml")
+    for name, content in {
+        "dvc.yaml": DECLARED,
+        "requirements/versions.yaml": "keras: '3'\nmatplotlib: '3'\n",
+        **dict.fromkeys(("data/train.npy", "data/train.md5", "data/test.md5"), "content\n"),
+        **dict.fromkeys(("code/folder/inner/module.py", "code/single.py", "code/plot.py"), "1\n"),
+    }.items():
+        write(name, content)(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The stage as it is, with the lesson's params and made-up data."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=ignored)
+    shutil.copy(FROZEN["params.yaml"], tmp_path / "params.yaml")
+    (tmp_path / "requirements").mkdir()
+    for name in ("dvc.yaml", "requirements/versions.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("train.md5", "val.md5", "classes.txt"):
+        write(f"data/prepared/{name}", "content\n")(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+Change = Callable[[Path], None]
+
+
+def write(name: str, content: str = "changed\n") -> Change:
     def apply(project: Path) -> None:
-        text = (project / name).read_text()
-        assert old in text
-        (project / name).write_text(text.replace(old, new))
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
 
     return apply
+
+
+def set_param(name: str, value: object) -> Change:
+    return lambda project: edit_params(project / "params.yaml", {name: value})
+
+
+def set_version(package: str) -> Change:
+    def apply(project: Path) -> None:
+        path, yaml = project / "requirements/versions.yaml", YAML()
+        versions = yaml.load(path)
+        assert package in versions
+        yaml.dump(versions | {package: "0.1"}, path)
+
+    return apply
+
+
+def is_other_training_after(change: Change, project: Path) -> bool:
+    before = identify_training()
+    assert identify_training() == before
+    change(project)
+    return identify_training() != before
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        edit("params.yaml", "epochs: 10", "epochs: 11"),
-        edit("params.yaml", "batch_size: 64", "batch_size: 32"),
-        edit("pipeline/training/learner.py", "import", "import  "),
-        edit("data/prepared/train.md5", "train", "other"),
+        set_param("model.dropout", 0.5),
+        set_param("model.conv_blocks", []),
+        set_param("train.epochs", 11),
+        set_version("keras"),
+        write("data/train.md5"),
+        write("code/single.py"),
+        write("code/folder/inner/module.py"),
+        write("code/folder/new.py"),
+        write("code/folder/new/__init__.py", ""),
+        lambda project: (project / "code/folder/inner/module.py").unlink(),
     ],
 )
-def test_key_changes_with_params_code_and_data(
-    project: Path, change: Callable[[Path], None]
+def test_key_changes_with_what_is_declared(project: Path, change: Change) -> None:
+    assert is_other_training_after(change, project)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_param("train.threads", 1),
+        set_param("train.batch_size", 32),
+        set_param("evaluate.confidence", 0.9),
+        set_version("matplotlib"),
+        write("data/train.npy"),  # whose checksum counts
+        write("data/test.md5"),
+        write("code/plot.py"),
+        write("code/new.py"),
+        write("code/folder/__pycache__/module.cpython-311.pyc"),
+        write("code/folder/inner/.module.py.swp"),
+    ],
+)
+def test_key_does_not_change_with_anything_else(project: Path, change: Change) -> None:
+    assert not is_other_training_after(change, project)
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        (set_param("model.batch_norm", True), True),
+        (set_param("augmentation.rotation", 5.0), True),
+        (set_param("train.threads", 1), True),
+        (set_param("evaluate.confidence", 0.9), False),
+        (set_version("keras"), True),
+        (set_version("tensorflow"), True),
+        (set_version("matplotlib"), False),
+        (write("pipeline/train.py"), True),
+        (write("pipeline/training/learner.py"), True),
+        (write("pipeline/model/network.py"), True),
+        (write("pipeline/plot.py"), False),
+        (write("pipeline/tracking/store.py"), False),
+        (write("data/prepared/train.md5"), True),
+        (write("data/prepared/test.md5"), False),
+    ],
+)
+def test_key_of_the_stage_is_of_what_it_uses(
+    repository: Path, change: Change, counts: bool
 ) -> None:
-    before = identify_training()
-    assert identify_training() == before
-    change(project)
-    assert identify_training() != before
+    assert is_other_training_after(change, repository) == counts
 
 
 @pytest.mark.usefixtures("project")
@@ -169,18 +270,3 @@ def test_workers_with_other_gpus_agree_but_have_other_checkpoints(
     assert len(keys) == 1
     assert len(checkpoints) == 3
     assert add_gpus("a") != add_gpus("b")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        edit("params.yaml", "confidence: 0.95", "confidence: 0.9"),
-        edit("pipeline/plot.py", "import", "import  "),
-    ],
-)
-def test_key_does_not_change_with_what_other_stages_use(
-    project: Path, change: Callable[[Path], None]
-) -> None:
-    before = identify_training()
-    change(project)
-    assert identify_training() == before
