@@ -7,6 +7,7 @@ import pytest
 from tests.workflows import Result, Runner, read_step
 
 COMPARE = read_step("test", "Compare with the base")
+FAST = read_step("test", "Check what needs neither dvc nor a training")
 
 
 @pytest.fixture
@@ -63,3 +64,13 @@ def test_base_that_git_does_not_know_is_an_error(runner: Runner) -> None:
 
     assert result.returncode != 0
     assert result.outputs == {}
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_fast_tests_are_those_of_make(runner: Runner, tmp_path: Path, code: int) -> None:
+    runner.add_tool("make", f'#!/bin/sh\necho "$*" > "$LOG"\nexit {code}\n')
+
+    result = runner.run(FAST, {}, LOG=str(tmp_path / "log"))
+
+    assert (tmp_path / "log").read_text() == "lint test-fast\n"
+    assert result.returncode == code

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.end_to_end import test_ci_run, test_workflow_publish, test_workflow_review
-from tests.github import test_workflow_comment
+from tests.github import test_workflow_comment, test_workflow_test
 from tests.workflows import FOLDER, Step, find_tool, read_steps, read_workflows
 
 WORKFLOWS = sorted(FOLDER.iterdir())
@@ -18,7 +18,9 @@ RIGHTS = {
     ("comment", "comment"): {"actions": "read", "pull-requests": "write"},
     ("publish", "publish"): {"contents": "read"},
     ("review", "review"): {"contents": "read"},
-    ("test", "test"): {"contents": "read"},
+    ("test", "fast"): {"contents": "read"},
+    ("test", "code"): {"contents": "read"},
+    ("test", "whole"): {"contents": "read"},
 }
 # No `pull_request_target`: it gives secrets and a writing token to what a fork proposes.
 EVENTS = {
@@ -120,6 +122,9 @@ def test_shell_steps_pass_shellcheck(step: Step) -> None:
 
 
 def test_every_shell_step_is_run_by_a_test() -> None:
-    modules = (test_ci_run, test_workflow_comment, test_workflow_publish, test_workflow_review)
+    modules = (
+        *(test_ci_run, test_workflow_comment, test_workflow_publish, test_workflow_review),
+        test_workflow_test,
+    )
     run = [step for module in modules for step in vars(module).values() if isinstance(step, Step)]
     assert sorted(run) == sorted(read_steps())

@@ -118,6 +118,17 @@ def test_every_param_counts(params: Params, name: str, value: object) -> None:
         assert before != after
 
 
+def test_param_at_its_neutral_value_does_not_count(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flat, digests = flatten(params), {Path(name): "0" * 32 for name in STATE_FILES}
+    before = state.combine(flat, digests)
+    monkeypatch.setitem(state.NEUTRAL, "train.gradient_clip", None)
+
+    assert state.combine(flat | {"train.gradient_clip": None}, digests) == before
+    assert state.combine(flat | {"train.gradient_clip": 1.0}, digests) != before
+
+
 def test_no_param_is_untested(params: Params) -> None:
     assert set(OTHERS) == set(flatten(params))
 
