@@ -12,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.core import params_faults, params_file
 from pipeline.core.errors import ParamsError
+from pipeline.core.params_faults import NEUTRAL
 
 PARAMS = Path("params.yaml")
-
-NEUTRAL = "neutral"
 
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]  # TensorFlow's sizes are 32-bit in places
 Fraction = Annotated[float, Field(ge=0, lt=1)]

@@ -10,8 +10,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 _YAML = {"None": "null", "True": "true", "False": "false"}  # how it spells what Python shows
+NEUTRAL = "neutral"  # where a field has the value that states from before it have
 _WORDS = {  # for pydantic's types of error
-    "missing": "is missing",
+    "missing": "is missing{line}",
     "extra_forbidden": "is not a known parameter{hint}",
     "invalid_key": "is not a known parameter",
     "model_type": "must be a mapping{got}",
@@ -50,6 +51,7 @@ def describe(error: ErrorDetails, schema: type[BaseModel]) -> str:
         **context,
         plain=error["msg"].replace("Input should be", "must be"),
         got=f"{null}, got {_YAML.get(shown, shown)}",
+        line=_line_to_add(schema, *map(str, place)) if len(place) == 2 else "",
         hint=f"; did you mean {params[close[0]]}?" if close else "",
         choices=context.get("expected", "").replace("'", "").replace(" or ", ", "),
         entries="entry" if context.get("min_length") == 1 else "entries",
@@ -69,6 +71,16 @@ def _params(schema: type[BaseModel]) -> dict[str, str]:
 def _may_be_null(schema: type[BaseModel], section: str, key: str) -> bool:
     fields = _fields(schema, section)
     return key in fields and type(None) in get_args(fields[key].annotation)
+
+
+def _line_to_add(schema: type[BaseModel], section: str, key: str) -> str:
+    """Return what to add for a param that files from before it lack, if it is such a one."""
+    field = _fields(schema, section).get(key)
+    extra = field.json_schema_extra if field else None
+    if not isinstance(extra, dict) or NEUTRAL not in extra:
+        return ""
+    value = str(extra[NEUTRAL])
+    return f"; add `{key}: {_YAML.get(value, value)}`, with which all is as before"
 
 
 def _fields(schema: type[BaseModel], section: str) -> dict[str, FieldInfo]:

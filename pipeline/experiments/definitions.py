@@ -12,6 +12,7 @@ from pipeline.core import params_faults, params_file
 from pipeline.core.errors import ParamsError
 from pipeline.core.params import flatten, unflatten
 from pipeline.provenance.params import Params
+from pipeline.provenance.state import NEUTRAL
 
 EXPERIMENTS = Path("experiments.yaml")
 LESSON = "lesson"
@@ -54,6 +55,8 @@ class Experiment:
 def read_experiments(path: Path = EXPERIMENTS) -> dict[str, Experiment]:
     """Read and check the whole file.
 
+    A param that the lesson leaves out has its neutral value; the others have the lesson's.
+
     Returns:
         The experiments by their names, in the file's order.
 
@@ -67,7 +70,7 @@ def read_experiments(path: Path = EXPERIMENTS) -> dict[str, Experiment]:
         entries[str(name)] = _read_entry(f"{path}: {name}", given)
     if LESSON not in entries:
         raise ParamsError(f"{path}: {LESSON}: is missing; the others are changes of it")
-    lesson = Params.check(unflatten(entries[LESSON].params), f"{path}: {LESSON}")
+    lesson = Params.check(unflatten(NEUTRAL | entries[LESSON].params), f"{path}: {LESSON}")
     experiments = {}
     for name, entry in entries.items():
         params = Params.check(unflatten(flatten(lesson) | entry.params), f"{path}: {name}")

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.params import NEUTRAL, Strict
+from pipeline.core.params import Strict
+from pipeline.core.params_faults import NEUTRAL
 from pipeline.provenance.state import StateSections
 
 PAGE = Path("docs/params.md")
