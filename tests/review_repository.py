@@ -16,19 +16,23 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from pipeline.review.reading import at_commit
-from tests.conftest import ROOT, Clone
+from tests.conftest import FROZEN, ROOT, Clone
 
 KEPT = (
-    "params.yaml",
+    ".dvc",
+    ".dvcignore",
+    ".gitignore",
+    "data",
     "dvc.yaml",
-    "dvc.lock",
-    "requirements.txt",
-    "metrics",
+    "metrics/.gitignore",
+    "models",
+    "params.yaml",
     "pipeline",
-    "data/raw",
+    "requirements",
 )
 METRICS = Path(__file__).parent / "data/review_metrics"  # of a base with 422 errors in 10,000
 SPLITS = "data/prepared"
+OUTPUTS = ("outs", "metrics", "plots")
 yaml = YAML()
 
 
@@ -105,6 +109,8 @@ class ReviewRepository(Clone):
                     item["md5"] = hashlib.md5(made[item["path"]].encode()).hexdigest()
                 elif path.is_file():
                     item["md5"] = hashlib.md5(path.read_bytes()).hexdigest()
+                elif path.is_dir():
+                    item["md5"] = _digest_folder(path)
             locked = stage["params"]["params.yaml"]
             for name in locked:
                 section, _, key = name.partition(".")
@@ -120,15 +126,32 @@ class _Base(ReviewRepository):
         )
         for name in filter(None, listed.stdout.split("\0")):
             (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, path / name)
-        (path / "metrics/seeds.json").unlink(missing_ok=True)
+            shutil.copy2(FROZEN.get(name, ROOT / name), path / name)
         shutil.copytree(METRICS, path / "metrics", dirs_exist_ok=True)
         self.run("git", "init", "--quiet", "--initial-branch", "main")
-        self.relock()
+        self._lock()
         self.commit("Base")
         with chdir(path), at_commit("HEAD") as found:
             self.relock(**{"data/state.txt": f"{found.state_id}\n"})
         self.run("git", "commit", "--quiet", "--all", "--amend", "--no-edit")
+
+    def _lock(self) -> None:
+        """Let DVC write the lock, of outputs that no stage has made where they are not metrics."""
+        stages = yaml.load(self.path / "dvc.yaml")["stages"].values()
+        declared = [out for stage in stages for kind in OUTPUTS for out in stage.get(kind, [])]
+        names = [out if isinstance(out, str) else next(iter(out)) for out in declared]
+        paths = [self.path / name for name in names]
+        folders = [path for path in paths if not path.suffix]
+        pictures = [folder / name for folder in folders for name in ("accuracy.png", "loss.png")]
+        for path in [*pictures, *(path for path in paths if path.suffix)]:
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(f"{path.name} of the base")
+        self.run("dvc", "commit", "--quiet", "--force")
+        self.run("git", "clean", "--quiet", "--force", "-d", "-X")  # what is not in Git
+        written = yaml.load(self.path / "dvc.lock")
+        self.relock()
+        assert yaml.load(self.path / "dvc.lock") == written
 
 
 @cache
@@ -137,6 +160,19 @@ def _base() -> Path:
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder)
     return _Base(Path(folder) / "repository").path
+
+
+def _digest_folder(folder: Path) -> str:
+    """Return the MD5 that DVC has for a folder; the base's lock, which it wrote, shows the same."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    listed = [
+        {
+            "md5": hashlib.md5(path.read_bytes()).hexdigest(),
+            "relpath": path.relative_to(folder).as_posix(),
+        }
+        for path in sorted(files, key=lambda path: path.relative_to(folder).as_posix())
+    ]
+    return f"{hashlib.md5(json.dumps(listed).encode()).hexdigest()}.dir"
 
 
 def _items(stage: Mapping[str, Any]) -> Iterable[dict[str, str]]:

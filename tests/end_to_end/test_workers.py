@@ -19,7 +19,7 @@ import pytest
 from pipeline import evaluate
 from pipeline.core.arrays import Split
 from pipeline.model import network
-from tests.conftest import ROOT, Clone
+from tests.conftest import FROZEN, ROOT, Clone
 
 RECIPE = {
     "model.batch_norm": True,
@@ -208,17 +208,18 @@ def test_training_of_two_repeats_itself_also_after_one_was_lost(clone: Clone) ->
 
 SEVERAL_DEVICES = """
 import json, sys
+from pathlib import Path
 import numpy as np
 from pipeline.model.runtime import tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from pipeline import replicas, trainer
+from pipeline.training import replicas, trainer
 from pipeline.core.arrays import Split
 from pipeline.provenance.params import Params, flatten, load_params
 
 images = np.random.default_rng(0).integers(0, 256, (21, 28, 28, 1), dtype=np.uint8)
 split = Split(images, np.arange(21, dtype=np.uint8) % 10)
-sections = load_params().model_dump()
+sections = load_params(Path(sys.argv[3])).model_dump()
 for name, value in json.loads(sys.argv[2]).items():
     section, key = name.split(".")
     sections[section][key] = value
@@ -232,7 +233,7 @@ import numpy as np
 from pipeline.model.runtime import tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from pipeline import replicas
+from pipeline.training import replicas
 
 arrays = {"weight": np.array(0.5, np.float32), "history": np.array([[0.1, np.nan]])}
 strategy = tf.distribute.MirroredStrategy(["/CPU:0", "/CPU:1"])  # of a chief with two GPUs
@@ -271,7 +272,9 @@ def test_several_devices_of_one_machine_train_the_same_network(
     recipe: dict[str, object], draws: bool
 ) -> None:
     def history(devices: int) -> np.ndarray:
-        output = run_python(SEVERAL_DEVICES, str(devices), json.dumps(TINY | recipe))
+        output = run_python(
+            SEVERAL_DEVICES, str(devices), json.dumps(TINY | recipe), str(FROZEN["params.yaml"])
+        )
         rows = [line.split(",") for line in output.splitlines() if line[:1].isdigit()]
         return np.array(rows, float)
 
