@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.browser import BROWSER_OPTIONS
-from tests.conftest import ROOT, Clone
+from tests.conftest import ROOT, Clone, make_once
 from tests.ui import find_browser
 
 PLOTS = {
@@ -24,12 +24,16 @@ FIGURES = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def experiment(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone in which the experiment `shorter` has been run."""
-    clone = reproduced.copy_to(tmp_path_factory.mktemp("experiment") / "repository")
-    clone.run("dvc", "exp", "run", "--name", "shorter", "--set-param", "train.epochs=1")
-    return clone
+    """A clone in which the experiment `shorter` has been run; read only."""
+
+    def build(path: Path) -> None:
+        path.rmdir()
+        clone = reproduced.copy_to(path)
+        clone.run("dvc", "exp", "run", "--name", "shorter", "--set-param", "train.epochs=1")
+
+    return make_once(tmp_path_factory, "experiment", build)
 
 
 def test_params_diff_shows_what_was_edited(experiment: Clone) -> None:

@@ -25,7 +25,13 @@ EXCEPTED = (
 )
 # Params are declared by name; dvc.yaml, which declares, is among what identifies a training; the
 # folders are those of DVC's locks and of MLflow.
-UNDECLARED = ("params.yaml", "dvc.yaml", ".dvc/tmp/", "mlartifacts/")
+UNDECLARED = (
+    "params.yaml",
+    "requirements/versions.yaml",
+    "dvc.yaml",
+    ".dvc/tmp/",
+    "mlartifacts/",
+)
 
 
 class Stage(NamedTuple):
