@@ -127,11 +127,13 @@ def test_nothing_reports_usage_or_looks_for_updates(reproduced: Clone) -> None:
     assert reproduced.run("python", "-c", code).stdout.strip() == "true"
 
 
+@pytest.mark.untracked
 def test_progress_is_a_line_per_epoch(clone: Clone) -> None:
     lines = clone.run("dvc", "repro", "--force", "--single-item", "train").stdout.splitlines()
     assert [line.split(":")[0] for line in lines if "Epoch" in line] == ["Epoch 1/2", "Epoch 2/2"]
 
 
+@pytest.mark.untracked
 def test_terminal_also_shows_how_far_each_epoch_is(clone: Clone) -> None:
     command = "stty rows 24 cols 80; dvc repro --force --single-item train"
     shown = clone.run("python", "-c", f"import pty; pty.spawn(['sh', '-c', '{command}'])").stdout
