@@ -274,11 +274,13 @@ def test_several_devices_of_one_machine_train_the_same_network() -> None:
         output = run_python(SEVERAL_DEVICES, str(devices), json.dumps(params), frozen)
         return [np.array(history) for history in json.loads(output.splitlines()[-1])]
 
-    *two, drawn, drawn_again = histories(2, plain, normalized, drawing, drawing)
+    # Of several devices only one training in a process: TensorFlow mixes up what they exchange.
+    two = [*histories(2, plain), *histories(2, normalized)]
     one = histories(1, plain, normalized)
     assert [history.shape for history in two] == [(2, 5)] * 2
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-5)
-    np.testing.assert_array_equal(drawn, drawn_again)  # other random numbers than of one device
+    # Two devices draw other random numbers than one, and always the same.
+    np.testing.assert_array_equal(histories(2, drawing), histories(2, drawing))
 
 
 def test_state_that_a_chief_of_several_devices_shares_is_its_own() -> None:
