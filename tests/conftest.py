@@ -139,7 +139,7 @@ def make_clone(path: Path) -> Clone:
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).exists() and name not in outputs:
             (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, path / name)
+            shutil.copy2(FROZEN.get(name, ROOT / name), path / name)
     clone = Clone(path)
     clone.run("git", "init", "--quiet", "--initial-branch", "main")
     clone.edit_params(SMALL)

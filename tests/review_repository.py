@@ -13,23 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from ruamel.yaml import YAML
+import yaml  # type: ignore[import-untyped]  # reads a lock twenty times as fast as ruamel.yaml
 
 from pipeline.review.reading import at_commit
-from tests.conftest import ROOT, Clone
+from tests.conftest import FROZEN, ROOT, Clone
 
 KEPT = (
-    "params.yaml",
+    ".dvc",
+    ".dvcignore",
+    ".gitignore",
+    "data",
     "dvc.yaml",
-    "dvc.lock",
-    "requirements.txt",
-    "metrics",
+    "metrics/.gitignore",
+    "models",
+    "params.yaml",
     "pipeline",
-    "data/raw",
+    "requirements",
 )
 METRICS = Path(__file__).parent / "data/review_metrics"  # of a base with 422 errors in 10,000
 SPLITS = "data/prepared"
-yaml = YAML()
+OUTPUTS = ("outs", "metrics", "plots")
 
 
 class ReviewRepository(Clone):
@@ -96,8 +99,8 @@ class ReviewRepository(Clone):
 
     def relock(self, **made: str) -> None:
         """Make `dvc.lock` that of the files, the params, and outputs that were made anew."""
-        lock = yaml.load(self.path / "dvc.lock")
-        params = yaml.load(self.path / "params.yaml")
+        lock = _load(self.path / "dvc.lock")
+        params = _load(self.path / "params.yaml")
         for stage in lock["stages"].values():
             for item in _items(stage):
                 path = self.path / item["path"]
@@ -105,11 +108,14 @@ class ReviewRepository(Clone):
                     item["md5"] = hashlib.md5(made[item["path"]].encode()).hexdigest()
                 elif path.is_file():
                     item["md5"] = hashlib.md5(path.read_bytes()).hexdigest()
+                elif path.is_dir():
+                    item["md5"] = _digest_folder(path)
             locked = stage["params"]["params.yaml"]
             for name in locked:
                 section, _, key = name.partition(".")
                 locked[name] = params[section][key] if key else params[section]
-        yaml.dump(lock, self.path / "dvc.lock")
+        text = yaml.dump(lock, Dumper=yaml.CSafeDumper, sort_keys=False)
+        (self.path / "dvc.lock").write_text(text)
 
 
 class _Base(ReviewRepository):
@@ -120,15 +126,32 @@ class _Base(ReviewRepository):
         )
         for name in filter(None, listed.stdout.split("\0")):
             (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, path / name)
-        (path / "metrics/seeds.json").unlink(missing_ok=True)
+            shutil.copy2(FROZEN.get(name, ROOT / name), path / name)
         shutil.copytree(METRICS, path / "metrics", dirs_exist_ok=True)
         self.run("git", "init", "--quiet", "--initial-branch", "main")
-        self.relock()
+        self._lock()
         self.commit("Base")
         with chdir(path), at_commit("HEAD") as found:
             self.relock(**{"data/state.txt": f"{found.state_id}\n"})
         self.run("git", "commit", "--quiet", "--all", "--amend", "--no-edit")
+
+    def _lock(self) -> None:
+        """Let DVC write the lock, of outputs that no stage has made where they are not metrics."""
+        stages = _load(self.path / "dvc.yaml")["stages"].values()
+        declared = [out for stage in stages for kind in OUTPUTS for out in stage.get(kind, [])]
+        names = [out if isinstance(out, str) else next(iter(out)) for out in declared]
+        paths = [self.path / name for name in names]
+        folders = [path for path in paths if not path.suffix]
+        pictures = [folder / name for folder in folders for name in ("accuracy.png", "loss.png")]
+        for path in [*pictures, *(path for path in paths if path.suffix)]:
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(f"{path.name} of the base")
+        self.run("dvc", "commit", "--quiet", "--force")
+        self.run("git", "clean", "--quiet", "--force", "-d", "-X")  # what is not in Git
+        written = _load(self.path / "dvc.lock")
+        self.relock()
+        assert _load(self.path / "dvc.lock") == written
 
 
 @cache
@@ -137,6 +160,24 @@ def _base() -> Path:
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder)
     return _Base(Path(folder) / "repository").path
+
+
+def _load(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+    return values
+
+
+def _digest_folder(folder: Path) -> str:
+    """Return the MD5 that DVC has for a folder; the base's lock, which it wrote, shows the same."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    listed = [
+        {
+            "md5": hashlib.md5(path.read_bytes()).hexdigest(),
+            "relpath": path.relative_to(folder).as_posix(),
+        }
+        for path in sorted(files, key=lambda path: path.relative_to(folder).as_posix())
+    ]
+    return f"{hashlib.md5(json.dumps(listed).encode()).hexdigest()}.dir"
 
 
 def _items(stage: Mapping[str, Any]) -> Iterable[dict[str, str]]:

@@ -127,4 +127,4 @@ def restore_environment(clone: Clone) -> None:
     for name in ("bin", "lib"):
         (environment / name).symlink_to(Path(sys.prefix) / name, target_is_directory=True)
     shutil.copy(Path(sys.prefix) / "pyvenv.cfg", environment)
-    clone.run("sh", "-c", "{ pwd; python3 -V; cat requirements.txt; } > .venv/origin")
+    clone.run("sh", "-c", "{ pwd; python3 -V; cat requirements/main.txt; } > .venv/origin")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.browser import BROWSER_OPTIONS
-from tests.conftest import ROOT, Clone
+from tests.conftest import ROOT, Clone, make_once
 from tests.ui import find_browser
 
 PLOTS = {
@@ -24,12 +24,16 @@ FIGURES = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def experiment(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone in which the experiment `shorter` has been run."""
-    clone = reproduced.copy_to(tmp_path_factory.mktemp("experiment") / "repository")
-    clone.run("dvc", "exp", "run", "--name", "shorter", "--set-param", "train.epochs=1")
-    return clone
+    """A clone in which the experiment `shorter` has been run; read only."""
+
+    def build(path: Path) -> None:
+        path.rmdir()
+        clone = reproduced.copy_to(path)
+        clone.run("dvc", "exp", "run", "--name", "shorter", "--set-param", "train.epochs=1")
+
+    return make_once(tmp_path_factory, "experiment", build)
 
 
 def test_params_diff_shows_what_was_edited(experiment: Clone) -> None:
@@ -123,11 +127,13 @@ def test_nothing_reports_usage_or_looks_for_updates(reproduced: Clone) -> None:
     assert reproduced.run("python", "-c", code).stdout.strip() == "true"
 
 
+@pytest.mark.untracked
 def test_progress_is_a_line_per_epoch(clone: Clone) -> None:
     lines = clone.run("dvc", "repro", "--force", "--single-item", "train").stdout.splitlines()
     assert [line.split(":")[0] for line in lines if "Epoch" in line] == ["Epoch 1/2", "Epoch 2/2"]
 
 
+@pytest.mark.untracked
 def test_terminal_also_shows_how_far_each_epoch_is(clone: Clone) -> None:
     command = "stty rows 24 cols 80; dvc repro --force --single-item train"
     shown = clone.run("python", "-c", f"import pty; pty.spawn(['sh', '-c', '{command}'])").stdout
@@ -146,8 +152,8 @@ def test_summary_says_what_was_reached_and_what_to_type_next(reproduced: Clone) 
 
 
 def test_locks_pin_every_package_by_hash_and_name_no_index() -> None:
-    locks = list(ROOT.glob("requirements*.txt"))
-    assert ROOT / "requirements.txt" in locks
+    locks = list((ROOT / "requirements").glob("*.txt"))
+    assert ROOT / "requirements/main.txt" in locks
     for lock in locks:
         lines = lock.read_text().splitlines()
         entries = [line for line in lines if line and not line.startswith((" ", "#"))]

@@ -21,7 +21,7 @@ from pipeline.experiments.runner import describe
 from pipeline.experiments.table import results_table
 from pipeline.provenance.params import Params
 from pipeline.tracking.experiment_results import Result, find_results
-from tests.conftest import ROOT, SMALL, Clone
+from tests.conftest import FROZEN, ROOT, SMALL, Clone
 from tests.end_to_end.test_rebuild import lose_store
 from tests.end_to_end.test_seeds import experiments_of, observe
 from tests.faulty_server import failing_server, hang
@@ -53,8 +53,8 @@ def faults(tmp_path: Path, *definitions: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def committed() -> dict[str, Experiment]:
-    return read_experiments(ROOT / "experiments.yaml")
+def defined() -> dict[str, Experiment]:
+    return read_experiments(FROZEN["experiments.yaml"])
 
 
 def present(**changes: object) -> Params:
@@ -65,34 +65,36 @@ def present(**changes: object) -> Params:
     return Params.model_validate(sections)
 
 
-def test_committed_experiments_are_those_of_the_lesson(committed: dict[str, Experiment]) -> None:
-    assert set(committed) >= {
+def test_experiments_are_whole_params_and_what_they_change_of_the_lesson(
+    defined: dict[str, Experiment],
+) -> None:
+    assert set(defined) >= {
         *("lesson", "mlp", "dropout", "1000-images", "5000-images", "60000-images"),
         *("fashion-mnist", "recipe", "recipe-60000"),
     }
-    assert committed["lesson"].params == present()
-    assert committed["lesson"].changes == {}
-    assert committed["mlp"].changes == {"model.conv_blocks": []}
-    everything = committed["60000-images"].params.prepare
+    assert defined["lesson"].params == present()
+    assert defined["lesson"].changes == {}
+    assert defined["mlp"].changes == {"model.conv_blocks": []}
+    everything = defined["60000-images"].params.prepare
     assert everything.train_samples + everything.val_samples == 60_000
-    recipe, everything = committed["recipe"], committed["recipe-60000"].params.prepare
+    recipe, everything = defined["recipe"], defined["recipe-60000"].params.prepare
     assert recipe.params.prepare == present().prepare
     assert everything.train_samples + everything.val_samples == 60_000
 
 
 def test_command_sets_what_differs_from_the_present_params(
-    committed: dict[str, Experiment],
+    defined: dict[str, Experiment],
 ) -> None:
-    assert describe(committed["lesson"], present()).splitlines()[1:] == [
+    assert describe(defined["lesson"], present()).splitlines()[1:] == [
         "    dvc exp run --name lesson"
     ]
     edited = present(**{"train.early_stopping_patience": 3, "prepare.dataset": "other"})
-    assert describe(committed["mlp"], edited).splitlines()[1:] == [
+    assert describe(defined["mlp"], edited).splitlines()[1:] == [
         "    dvc exp run --name mlp -S prepare.dataset=mnist -S 'model.conv_blocks=[]' "
         "-S train.early_stopping_patience=null"
     ]
     nested = present(**{"model.conv_blocks": [[1, 2], [3]], "model.batch_norm": True})
-    assert describe(committed["lesson"], nested).splitlines()[1:] == [
+    assert describe(defined["lesson"], nested).splitlines()[1:] == [
         "    dvc exp run --name lesson -S 'model.conv_blocks=[[32,64,128]]' "
         "-S model.batch_norm=false"
     ]
@@ -100,11 +102,11 @@ def test_command_sets_what_differs_from_the_present_params(
 
 @pytest.mark.parametrize("dataset", ["2024", "1e3", "null", "True", "nan", "1_000", "-1"])
 def test_dataset_whose_name_is_like_a_number_stays_text(
-    committed: dict[str, Experiment], dataset: str
+    defined: dict[str, Experiment], dataset: str
 ) -> None:
     edited = present(**{"prepare.dataset": dataset})
     words = arguments(
-        "other", committed["lesson"].changes_from(edited) | {"prepare.dataset": dataset}
+        "other", defined["lesson"].changes_from(edited) | {"prepare.dataset": dataset}
     )
     override = OverridesParser.create().parse_override(words[-1])
     assert words[:-1] == ["--name", "other", "-S"]
@@ -313,8 +315,8 @@ def test_page_without_a_place_or_with_an_unknown_name_is_refused(tmp_path: Path)
 
 
 @pytest.mark.parametrize("path", pages.PAGES)
-def test_committed_pages_have_places(committed: dict[str, Experiment], path: Path) -> None:
-    text = pages.fill_tables(ROOT / path, committed, {})
+def test_committed_pages_have_places(path: Path) -> None:
+    text = pages.fill_tables(ROOT / path, read_experiments(ROOT / "experiments.yaml"), {})
     assert "not run" in text
 
 
@@ -340,7 +342,7 @@ def test_points_of_the_curve_are_the_runs_of_its_lines(tmp_path: Path) -> None:
 
 
 def test_experiment_that_fails_leaves_the_one_that_had_its_name(
-    committed: dict[str, Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    defined: dict[str, Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def git(*words: str) -> str:
         me = ("-c", "user.name=A", "-c", "user.email=a@example.com")
@@ -361,7 +363,7 @@ def test_experiment_that_fails_leaves_the_one_that_had_its_name(
     monkeypatch.setattr(runner, "run_experiment", fail)
 
     with pytest.raises(PipelineError):
-        runner._run(committed["mlp"], present(), {})
+        runner._run(defined["mlp"], present(), {})
 
     assert git("rev-parse", ref) == head
 

@@ -197,4 +197,4 @@ def test_without_a_model_the_command_says_what_to_do(clone: Clone) -> None:
 def test_without_nicegui_the_command_says_what_to_do(reproduced: Clone) -> None:
     result = reproduced.run("python", "-c", WITHOUT_NICEGUI, check=False)
     assert result.returncode == 1
-    assert result.stdout == "the page needs NiceGUI: pip install -r requirements-explore.txt\n"
+    assert result.stdout == "the page needs NiceGUI: `make venv-explore` installs it\n"

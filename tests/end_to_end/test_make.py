@@ -76,26 +76,26 @@ def test_setup_installs_the_lock_with_hashes_and_compiles(make_venv: "MakeVenv")
     calls = make_venv()
     (install,) = (call for call in calls if "pip install" in call)
     assert "--require-hashes" in install
-    assert install.endswith("-r requirements.txt")
+    assert install.endswith("-r requirements/main.txt")
     assert any("compileall" in call for call in calls)
 
 
 def test_setup_is_skipped_until_the_lock_changes(make_venv: "MakeVenv") -> None:
     make_venv()
     assert make_venv() == []
-    with (make_venv.clone.path / "requirements.txt").open("a") as lock:
+    with (make_venv.clone.path / "requirements/main.txt").open("a") as lock:
         lock.write("# another lock\n")
-    assert installs(make_venv()) == ["requirements.txt"]
+    assert installs(make_venv()) == ["requirements/main.txt"]
     assert make_venv() == []
 
 
 def test_page_and_tests_have_locks_of_their_own(make_venv: "MakeVenv") -> None:
     make_venv()
     calls = make_venv("venv-explore")
-    assert installs(calls) == ["requirements-explore.txt"]
+    assert installs(calls) == ["requirements/explore.txt"]
     assert all("--require-hashes" in call for call in calls if "pip install" in call)
     assert make_venv("venv-explore") == []
-    locks = [f"requirements-{group}.txt" for group in ("remotes", "server", "sweep", "dev")]
+    locks = [f"requirements/{group}.txt" for group in ("remotes", "server", "sweep", "dev")]
     assert installs(make_venv("venv-dev")) == locks
     assert make_venv("venv-dev") == []
 
@@ -105,7 +105,7 @@ def test_interrupted_setup_starts_afresh(make_venv: "MakeVenv") -> None:
     make_venv(check=False)
     (make_venv.clone.path / ".venv/half").touch()
     (make_venv.clone.path / "fail").unlink()
-    assert installs(make_venv()) == ["requirements.txt"]
+    assert installs(make_venv()) == ["requirements/main.txt"]
     assert not (make_venv.clone.path / ".venv/half").exists()
     assert make_venv() == []
 

@@ -74,7 +74,9 @@ def test_merge_holds_both_changes(clone: Clone, tmp_path: Path, documented: Comm
 def test_params_that_conflict_are_edited(
     clone: Clone, tmp_path: Path, documented: Commands
 ) -> None:
-    mine = part(clone, tmp_path / "mine/repository", {"train.epochs": 1}, {"train.epochs": 3})
+    theirs: dict[str, object] = {"evaluate.confidence": 0.9}
+    ours: dict[str, object] = {"evaluate.confidence": 0.8}
+    mine = part(clone, tmp_path / "mine/repository", theirs, ours)
     params = (mine.path / "params.yaml").read_text()
     for command in documented:
         if command[:2] == ["git", "merge"]:
@@ -87,7 +89,7 @@ def test_params_that_conflict_are_edited(
             mine.run("git", "checkout", "--theirs", "metrics/seeds.json")
         else:
             mine.run(*command)
-    assert_belongs_together(mine, {"train.epochs": 3})
+    assert_belongs_together(mine, ours)
     assert (mine.path / "metrics/seeds.json").read_text() == '{"spread": 0.2}\n'
 
 

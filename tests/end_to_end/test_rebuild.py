@@ -9,6 +9,7 @@ import pytest
 from mlflow.entities import Run
 
 from tests.conftest import Clone
+from tests.end_to_end.conftest import STATES
 from tests.mlflow_store import (
     EPOCH_METRICS,
     FACTS,
@@ -22,13 +23,6 @@ from tests.mlflow_store import (
 )
 
 PUBLISH_ALL = ("python", "-m", "pipeline.publish", "--all-commits")
-# What makes each state, and the branch that it is committed to.
-STATES: dict[str, tuple[str, dict[str, object]]] = {
-    "epochs=1": ("main", {"train.epochs": 1}),
-    "dropout=0.3": ("dropout", {"model.dropout": 0.3}),
-    "confidence=0.8": ("dropout", {"evaluate.confidence": 0.8}),
-    "confidence=0.9": ("main", {"evaluate.confidence": 0.9}),
-}
 
 
 def lose_store(clone: Clone) -> None:
@@ -50,33 +44,27 @@ def content_of(clone: Clone, run: Run) -> dict[str, Any]:
     }
 
 
+Contents = dict[str, dict[str, Any]]
+
+
 @pytest.fixture(scope="module")
-def committed(
-    reproduced: Clone, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Clone, dict[str, dict[str, Any]]]:
-    """A clone of five states on two branches, and the content of their runs by name."""
-    clone = reproduced.copy_to(tmp_path_factory.mktemp("committed") / "repository")
-    for message, (branch, changes) in STATES.items():
-        if branch not in clone.run("git", "branch", "--format=%(refname:short)").stdout.split():
-            clone.run("git", "branch", branch, "main")
-        clone.run("git", "switch", "--quiet", branch)
-        clone.run("dvc", "checkout")
-        clone.edit_params(changes)
-        clone.run("dvc", "repro")
-        clone.commit(message)
-    (clone.path / "NOTES.md").write_text("A commit without a state of its own.\n")
-    clone.commit("Add notes")
-    clone.run("python", "-m", "pipeline.publish")
-    return clone, {run.info.run_name: content_of(clone, run) for run in runs_of(clone)}
+def before(five_states: Clone) -> Contents:
+    """The content of the runs of all states, by name."""
+    return {run.info.run_name: content_of(five_states, run) for run in runs_of(five_states)}
 
 
-def test_every_committed_state_has_its_run_again(
-    committed: tuple[Clone, dict[str, dict[str, Any]]],
-) -> None:
-    clone, before = committed
+@pytest.fixture
+def lost(five_states: Clone, tmp_path: Path) -> Clone:
+    """A clone of all states, without a store."""
+    clone = five_states.copy_to(tmp_path / "repository")
+    lose_store(clone)
+    return clone
+
+
+def test_every_committed_state_has_its_run_again(lost: Clone, before: Contents) -> None:
+    clone = lost
     assert before.keys() >= STATES.keys()
     assert len(before) == 5
-    lose_store(clone)
     clone.run(*PUBLISH_ALL)
     runs = runs_of(clone)
     assert len(runs) == 5
@@ -98,27 +86,21 @@ def test_every_committed_state_has_its_run_again(
     assert [run.to_dictionary() for run in runs_of(clone)] == again
 
 
-def test_run_goes_without_pictures_that_the_cache_has_lost(
-    committed: tuple[Clone, dict[str, dict[str, Any]]], tmp_path: Path
-) -> None:
-    clone = committed[0].copy_to(tmp_path / "repository")
-    lose_store(clone)
-    before = committed[1]["dropout=0.3"]
-    digest = before["artifacts"]["network/filters.png"]
+def test_run_goes_without_pictures_that_the_cache_has_lost(lost: Clone, before: Contents) -> None:
+    clone, whole = lost, before["dropout=0.3"]
+    digest = whole["artifacts"]["network/filters.png"]
     digest = hashlib.md5(digest, usedforsecurity=False).hexdigest()
     (clone.path / ".dvc/cache/files/md5" / digest[:2] / digest[2:]).unlink()
     clone.run(*PUBLISH_ALL)
     after = content_of(clone, run_named(clone, "dropout=0.3"))
-    kept = {k: v for k, v in before["artifacts"].items() if not k.startswith("network/")}
-    assert after == before | {"artifacts": kept}
+    kept = {k: v for k, v in whole["artifacts"].items() if not k.startswith("network/")}
+    assert after == whole | {"artifacts": kept}
 
 
 def test_missing_model_is_said_and_attached_later(
-    committed: tuple[Clone, dict[str, dict[str, Any]]], tmp_path: Path
+    lost: Clone, before: Contents, tmp_path: Path
 ) -> None:
-    clone = committed[0].copy_to(tmp_path / "repository")
-    lose_store(clone)
-    digest = committed[1]["dropout=0.3"]["model"]
+    clone, digest = lost, before["dropout=0.3"]["model"]
     in_cache = clone.path / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
     in_cache.rename(tmp_path / "model")
     output = clone.run(*PUBLISH_ALL).stdout
@@ -130,7 +112,7 @@ def test_missing_model_is_said_and_attached_later(
     run = run_named(clone, "dropout=0.3")
     assert not (run.outputs and run.outputs.model_outputs)
     assert run.data.metrics["test_accuracy"] > 0
-    assert model_of(run_named(clone, "confidence=0.9"))
+    assert model_of(run_named(clone, "learning_rate=0.01"))
 
     (tmp_path / "model").rename(in_cache)
     assert "without its model" not in clone.run(*PUBLISH_ALL).stdout

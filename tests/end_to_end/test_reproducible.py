@@ -2,21 +2,25 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import Clone
+from tests.mlflow_store import runs_of
 
 
-def test_forced_reproduction_changes_no_byte(clone: Clone) -> None:
+def test_forced_reproduction_changes_no_byte_and_leaves_the_one_run(clone: Clone) -> None:
     before = clone.read()
-    clone.run("dvc", "repro", "--force")
+    (run,) = runs_of(clone)
+    output = clone.run("dvc", "repro", "--force").stdout
     assert clone.read() == before
     assert "dvc.lock" in before
     assert clone.run("git", "status", "--porcelain").stdout == ""
+    assert f"MLflow: reproduced run {run.info.run_name}" in output
+    (after,) = runs_of(clone)
+    assert after.info.run_id == run.info.run_id
 
 
 def test_another_place_and_environment_give_the_same_bytes(
@@ -85,11 +89,11 @@ def test_other_images_are_followed_without_training(clone: Clone) -> None:
     ) in result.stdout.splitlines()
 
 
-def test_each_stage_writes_exactly_its_files(new_clone: Callable[[], Clone]) -> None:
-    clone = new_clone()
-    clone.run("dvc", "repro")
-    written = clone.run("git", "status", "--porcelain", "--ignored", "--untracked-files=all")
-    names = {line[3:] for line in written.stdout.splitlines()}
+def test_each_stage_writes_exactly_its_files(reproduced: Clone) -> None:
+    clone = reproduced
+    written = clone.run("git", "diff", "--name-only", "HEAD~", "HEAD").stdout.splitlines()
+    ignored = clone.run("git", "status", "--porcelain", "--ignored", "--untracked-files=all")
+    names = {*written, *(line[3:] for line in ignored.stdout.splitlines())}
     prepared = {
         f"data/prepared/{split}{kind}"
         for split in ("train", "val", "test")

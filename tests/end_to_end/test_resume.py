@@ -15,7 +15,7 @@ from mlflow.entities import Run
 
 from tests.conftest import Clone
 
-EPOCHS = 100  # more than are over after the last kill
+EPOCHS = 60  # more than are over after the last kill
 # All that has a state or draws at random.
 RECIPE = {
     "model.batch_norm": True,
@@ -26,6 +26,14 @@ RECIPE = {
     "train.epochs": EPOCHS,
 }
 STAGE = ["-m", "pipeline.train"]
+# Epochs that a training has announced when it is killed, and what is killed with its stage.
+KILLS = [
+    (0, {"recorder": True, "dvc": True}),
+    (1, {"recorder": False, "dvc": True}),
+    (0, {"recorder": False, "dvc": False}),
+    (2, {"recorder": True, "dvc": False}),
+    (1, {"recorder": False, "dvc": False}),
+]
 
 
 class Training:
@@ -102,7 +110,7 @@ def checkpoints(clone: Clone) -> list[Path]:
     return sorted((clone.path / ".dvc/tmp/checkpoints").glob("*.checkpoint"))
 
 
-def test_killed_ten_times_at_random_it_ends_with_the_bytes_of_one_that_was_not(
+def test_killed_again_and_again_at_random_it_ends_with_the_bytes_of_one_that_was_not(
     clone: Clone, start: Callable[[], Training], tmp_path: Path
 ) -> None:
     clone.edit_params(RECIPE)
@@ -113,11 +121,11 @@ def test_killed_ten_times_at_random_it_ends_with_the_bytes_of_one_that_was_not(
 
     draw = random.Random(0)  # noqa: S311, of how far it comes; where exactly it is then is chance
     seen: list[int] = []
-    for attempt in range(10):
+    for epochs, killed in KILLS:
         training = start()
-        training.follow(epochs=draw.randrange(3))
+        training.follow(epochs=epochs)
         time.sleep(draw.uniform(0, 0.2 if training.epochs else 4))
-        training.kill(recorder=attempt % 2 == 0, dvc=attempt % 3 == 0)
+        training.kill(**killed)
         seen += training.epochs
     last = clone.run("dvc", "repro").stdout.splitlines(keepends=True)
     seen += announced(last)
@@ -134,32 +142,34 @@ def test_killed_ten_times_at_random_it_ends_with_the_bytes_of_one_that_was_not(
         assert logged(clone, run, str(name)) == {step: [value] for step, value in column.items()}
 
 
-@pytest.mark.parametrize("change", ["params", "data", "code"])
 def test_what_another_training_left_is_not_used(
-    clone: Clone, start: Callable[[], Training], change: str
+    clone: Clone, start: Callable[[], Training]
 ) -> None:
-    clone.edit_params(RECIPE)
-    training = start()
-    training.follow(epochs=2)  # the first is in MLflow: it is logged before the second begins
-    training.kill(recorder=False, dvc=True)
-    (left,) = checkpoints(clone)
-    known = {run.info.run_id for run in runs_of(clone)}
-
-    if change == "params":
-        clone.edit_params({"train.epochs": 3})
-    elif change == "data":
-        clone.edit_params({"prepare.train_samples": 199})
-    else:
+    def change_code() -> None:
         with (clone.path / "pipeline/training/learner.py").open("a") as module:
             module.write("# Another one.\n")
-    training = start()
-    training.follow(epochs=1)
-    training.kill(recorder=False, dvc=True)
 
-    assert training.epochs[0] == 1
-    assert not any("Going on" in line for line in training.lines)
-    assert left not in checkpoints(clone)
-    assert len({run.info.run_id for run in runs_of(clone)} - known) == 1
+    changes: list[Callable[[], None]] = [
+        lambda: clone.edit_params(RECIPE),
+        lambda: clone.edit_params({"train.epochs": EPOCHS - 1}),
+        lambda: clone.edit_params({"prepare.train_samples": 199}),
+        change_code,
+    ]
+    left: list[Path] = []
+    known = {run.info.run_id for run in runs_of(clone)}
+    for number, change in enumerate(changes, start=1):
+        change()
+        training = start()
+        # Two, for the first is in MLflow then: it is logged before the second begins.
+        training.follow(epochs=2)
+        training.kill(recorder=False, dvc=True)
+
+        assert training.epochs[0] == 1
+        assert not any("Going on" in line for line in training.lines)
+        assert not set(left) & set(checkpoints(clone))
+        left = checkpoints(clone)
+        assert len(left) == 1
+        assert len({run.info.run_id for run in runs_of(clone)} - known) == number
 
 
 def test_change_of_params_during_training_is_refused_in_the_end(

@@ -17,7 +17,7 @@ BASE = {
 BRANCHES: dict[str, dict[str, object]] = {
     "better": {"prepare.train_samples": 2000, "train.epochs": 5},
     "worse": {"train.learning_rate": 0.00001},
-    "seed": {"train.seed": 77},
+    "seed": {"train.seed": 1},  # which DVC has from the spread over seeds
 }
 
 

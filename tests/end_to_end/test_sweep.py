@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import psutil
@@ -237,18 +237,63 @@ SHARED = """
 """
 
 
-def test_a_search_opens_no_test_images_and_its_trials_share_the_others(
-    reproduced: Clone, tmp_path: Path
-) -> None:
-    clone = reproduced.copy_to(tmp_path / "repository")
-    prepare(clone, trials=1)
-    module = clone.path / "pipeline/sweep/trainable.py"
-    module.write_text(module.read_text().replace("\n    try:\n", SHARED, 1))
-    assert SHARED in module.read_text()
-    output = clone.run("python", "-c", WATCH).stdout
-    assert "Best: trial 1" in output
-    opened = {line.split()[1] for line in output.splitlines() if line.startswith("opened ")}
+class Mended(NamedTuple):
+    """What was to be seen of a search, whose machine had a fault, before and after it was mended.
+
+    Attributes:
+        gpu: the file whose lack was the fault.
+        failed: exit code, output, journal, and the tags of the trial's run.
+        clone: after that, the search ended; read only.
+        output: of the search that ended.
+    """
+
+    gpu: str
+    failed: tuple[int, str, list[dict[str, Any]], dict[str, str]]
+    clone: Clone
+    output: str
+
+
+@pytest.fixture(scope="module")
+def mended(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Mended:
+    def build(path: Path) -> None:
+        path.rmdir()
+        clone = reproduced.copy_to(path)
+        prepare(clone, trials=1)
+        gpu = path.parent / "gpu"
+        module = clone.path / "pipeline/sweep/trainable.py"
+        code = module.read_text()
+        module.write_text(code.replace("\n    try:\n", f"\n    open('{gpu}'){SHARED}", 1))
+        assert SHARED in module.read_text()
+        call = clone.run(*SWEEP, check=False)
+        (run,) = (run for run in runs_of(clone) if "trial" in run.data.tags)
+        failed = call.returncode, call.stdout, journal_of(clone), run.data.tags
+        gpu.touch()
+        output = clone.run("python", "-c", WATCH).stdout
+        (path.parent / "seen.json").write_text(json.dumps([str(gpu), failed, output]))
+
+    clone = make_once(tmp_path_factory, "mended", build)
+    gpu, failed, output = json.loads((clone.path.parent / "seen.json").read_text())
+    return Mended(gpu, failed, clone, output)
+
+
+def test_a_search_opens_no_test_images_and_its_trials_share_the_others(mended: Mended) -> None:
+    assert "Best: trial 1" in mended.output
+    lines = mended.output.splitlines()
+    opened = {line.split()[1] for line in lines if line.startswith("opened ")}
     assert opened == {"train_images.npy", "val_images.npy"}
+
+
+def test_fault_of_the_machine_is_named_and_uses_no_trial_up(mended: Mended) -> None:
+    code, output, journal, tags = mended.failed
+    assert code
+    assert output.count(f"No such file or directory: '{mended.gpu}'; it starts again") == 3
+    assert f"No such file or directory: '{mended.gpu}'; once that is mended" in output
+    assert journal == []
+    assert mended.gpu in tags["error"]
+
+    (run,) = (run for run in runs_of(mended.clone) if "trial" in run.data.tags)
+    assert run.info.status == "FINISHED"
+    assert "error" not in run.data.tags
 
 
 def test_no_trial_starts_when_the_time_is_over(reproduced: Clone, tmp_path: Path) -> None:
@@ -386,30 +431,6 @@ def test_a_cluster_that_is_not_there_is_named(reproduced: Clone, tmp_path: Path)
     assert result.returncode
     assert "Traceback" not in result.stdout
     assert "no-address" in result.stdout
-
-
-def test_fault_of_the_machine_is_named_and_uses_no_trial_up(
-    reproduced: Clone, tmp_path: Path
-) -> None:
-    clone = reproduced.copy_to(tmp_path / "repository")
-    prepare(clone, trials=1)
-    module = clone.path / "pipeline/sweep/trainable.py"
-    code = module.read_text()
-    gpu = tmp_path / "gpu"
-    module.write_text(code.replace("    try:\n", f"    open('{gpu}')\n    try:\n", 1))
-    result = clone.run(*SWEEP, check=False)
-    assert result.returncode
-    assert result.stdout.count(f"No such file or directory: '{gpu}'; it starts again") == 3
-    assert f"No such file or directory: '{gpu}'; once that is mended" in result.stdout
-    assert journal_of(clone) == []
-    (failed,) = (run for run in runs_of(clone) if "trial" in run.data.tags)
-    assert str(gpu) in failed.data.tags["error"]
-
-    gpu.touch()
-    clone.run(*SWEEP)
-    (mended,) = (run for run in runs_of(clone) if "trial" in run.data.tags)
-    assert mended.info.status == "FINISHED"
-    assert "error" not in mended.data.tags
 
 
 def test_data_that_is_not_prepared_is_named(reproduced: Clone, tmp_path: Path) -> None:

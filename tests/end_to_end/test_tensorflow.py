@@ -20,7 +20,7 @@ from pipeline.model import network
 from pipeline.model.runtime import keras
 from pipeline.provenance.params import Params, load_params
 from pipeline.training import learner, optimization, trainer
-from tests.conftest import ROOT
+from tests.conftest import FROZEN, ROOT
 
 IMAGE_SHAPE = (28, 28, 1)
 RECIPE = {
@@ -36,10 +36,10 @@ RECIPE = {
 
 @pytest.fixture
 def params() -> Callable[..., Params]:
-    """Make the committed params with some changes, given by dotted name."""
+    """Make the lesson's params with some changes, given by dotted name."""
 
     def make(**changes: object) -> Params:
-        values = load_params(ROOT / "params.yaml").model_dump()
+        values = load_params(FROZEN["params.yaml"]).model_dump()
         values["model"] |= {"conv_blocks": [[2]], "dense_units": [4]}
         values["train"] |= {"epochs": 2, "batch_size": 8}
         for name, value in changes.items():
@@ -72,7 +72,7 @@ def layer_names(model: keras.Model) -> list[str]:
 
 
 def test_default_network_is_the_lessons() -> None:
-    params = load_params(ROOT / "params.yaml").model
+    params = load_params(FROZEN["params.yaml"]).model
     model = network.build_network(params, IMAGE_SHAPE, classes=10)
     assert model.count_params() == 2_076_554
     assert model.output_shape == (None, 10)

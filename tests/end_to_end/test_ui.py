@@ -1,6 +1,7 @@
 """What the MLflow UI shows to someone who compares runs, in a real browser."""
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -14,21 +15,10 @@ from ruamel.yaml import YAML
 
 from benchmarks.browser import BROWSER_OPTIONS
 from tests.conftest import Clone
+from tests.end_to_end.conftest import STATES
 from tests.ui import Ui, find_browser, serve_ui
 
-FIRST = {
-    "train.epochs": 2,
-    "train.learning_rate": 0.001,
-    "model.dropout": 0.0,
-    "train.batch_size": 64,
-}
-# By the name that its run gets, what a state changes in them.
-CHANGES: dict[str, dict[str, object]] = {
-    "epochs=3": {"train.epochs": 3},
-    "learning_rate=0.01": {"train.learning_rate": 0.01},
-    "dropout=0.3": {"model.dropout": 0.3},
-    "batch_size=32": {"train.batch_size": 32},
-}
+MODEL_OF_ANOTHER = {"confidence=0.8"}  # the state of which nothing was trained
 TIMEOUT_MS = 60_000
 
 
@@ -42,34 +32,36 @@ class State:
     train_md5: str
 
 
-def read_state(clone: Clone) -> State:
-    sections = YAML(typ="safe").load(clone.path / "params.yaml")
-    images = (clone.path / "data/prepared/train_images.npy").read_bytes()
+def read_state(clone: Clone, message: str) -> State:
+    """Return the state that was committed with this message."""
+    search = ("git", "log", "--branches", f"--grep=^{message}$", "--format=%H")
+    commit = clone.run(*search).stdout.strip()
+
+    def read(path: str) -> str:
+        return clone.run("git", "show", f"{commit}:{path}").stdout
+
+    sections = YAML(typ="safe").load(read("params.yaml"))
+    images = (clone.path / "data/prepared/train_images.npy").read_bytes()  # of all states
     return State(
         params={f"{s}.{key}": str(value) for s in sections for key, value in sections[s].items()},
-        test_accuracy=json.loads((clone.path / "metrics/evaluation.json").read_text())["accuracy"],
-        history=pd.read_csv(clone.path / "metrics/history.csv", index_col="epoch"),
+        test_accuracy=json.loads(read("metrics/evaluation.json"))["accuracy"],
+        history=pd.read_csv(io.StringIO(read("metrics/history.csv")), index_col="epoch"),
         train_md5=hashlib.md5(images).hexdigest(),
     )
 
 
 @pytest.fixture
-def states(clone: Clone) -> dict[str, State]:
-    """Five states that the clone went through, by the names of their runs."""
-    commit = clone.run("git", "rev-parse", "--short=7", "HEAD~").stdout.strip()
-    states = {f"main {commit}+": read_state(clone)}
-    for name, change in CHANGES.items():
-        clone.edit_params(FIRST | change)
-        clone.run("dvc", "repro")
-        states[name] = read_state(clone)
-    return states
+def states(five_states: Clone) -> dict[str, State]:
+    """The five states by the names of their runs."""
+    start = five_states.run("git", "log", "--grep=^Start$", "--format=%h", "--abbrev=7").stdout
+    first = {f"main {start.strip()}+": read_state(five_states, "Reproduce")}
+    return first | {name: read_state(five_states, name) for name in STATES}
 
 
 @pytest.fixture
-def ui(clone: Clone, states: dict[str, State]) -> Iterator[Ui]:
-    """The UI of the clone, after it went through all states."""
-    assert len(states) == 5
-    with serve_ui(clone) as ui:
+def ui(five_states: Clone, tmp_path: Path) -> Iterator[Ui]:
+    """The UI of a clone that went through all states."""
+    with serve_ui(five_states.copy_to(tmp_path / "repository")) as ui:
         yield ui
 
 
@@ -100,7 +92,8 @@ def test_five_runs_can_be_told_apart_and_compared(
     for name, state in states.items():
         assert table[name]["Dataset"].startswith(f"mnist-train ({state.train_md5})")
         assert table[name]["Source"] == "dvc repro"
-        assert table[name]["Models"] == "mnist"
+        # MLflow's table has a model with the first run that it is of.
+        assert table[name]["Models"] == ("-" if name in MODEL_OF_ANOTHER else "mnist")
         assert float(table[name]["test_accuracy"]) == state.test_accuracy
         for param in ("train.epochs", "train.learning_rate", "model.dropout"):
             assert table[name][param] == state.params[param]
@@ -129,7 +122,7 @@ def test_five_runs_can_be_told_apart_and_compared(
 
 def read_table(page: Page) -> dict[str, dict[str, str]]:
     """Return what the table of runs has in each column, by the names of the runs."""
-    expect(page.get_by_text(f"{len(CHANGES) + 1} matching runs")).to_be_visible()
+    expect(page.get_by_text(f"{len(STATES) + 1} matching runs")).to_be_visible()
     # Models are asked for on their own, and come last.
     expect(page.locator("[row-id] [col-id*=Models] a").first).to_be_visible()
     rows: dict[str, dict[str, str]] = {}
@@ -149,7 +142,7 @@ def read_curves(page: Page, metric: str) -> dict[str, dict[int, float]]:
     chart = page.get_by_test_id("experiment-view-compare-runs-card").filter(has=heading)
     expect(chart.locator(".xtitle")).to_have_text("Step")
     curves = chart.locator(".scatterlayer .trace .points:has(.point)")
-    expect(curves).to_have_count(len(CHANGES) + 1)
+    expect(curves).to_have_count(len(STATES) + 1)
     data: list[tuple[str, list[int], list[float]]] = chart.locator(".js-plotly-plot").evaluate(
         "plot => plot.data.map(trace => [trace.name, [...trace.x], [...trace.y]])"
     )
@@ -169,7 +162,7 @@ def read_comparison(page: Page) -> dict[str, dict[str, str]]:
         [cell.inner_text() for cell in row.locator("th, td").all()]
         for row in page.locator("table tr").all()
     ]
-    count = len(CHANGES) + 1
+    count = len(STATES) + 1
     cells = values.inner_text().split()
     for number, metric in enumerate(metrics.inner_text().split()):
         rows.append([metric, *cells[number * count : (number + 1) * count]])

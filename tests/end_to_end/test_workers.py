@@ -19,7 +19,7 @@ import pytest
 from pipeline import evaluate
 from pipeline.core.arrays import Split
 from pipeline.model import network
-from tests.conftest import ROOT, Clone
+from tests.conftest import FROZEN, ROOT, Clone
 
 RECIPE = {
     "model.batch_norm": True,
@@ -55,12 +55,12 @@ def test_any_number_of_workers_trains_the_same_network(clone: Clone) -> None:
     for workers in (1, 2, 4):
         # Of the last batch, of 2, nothing is left for two of 4 workers.
         clone.edit_params({"train.workers": workers, "train.batch_size": 9, "train.threads": 1})
-        train(clone)
+        if workers == 4:
+            assert "> python -m pipeline.train" in clone.run("dvc", "repro", "train").stdout
+        else:
+            train(clone)
         histories.append(pd.read_csv(clone.path / OUTPUTS[1]))
         probabilities.append(predict(clone))
-    written = outputs(clone)
-    assert "> python -m pipeline.train" in clone.run("dvc", "repro", "train").stdout
-    assert outputs(clone) == written
     for history, probability in zip(histories[1:], probabilities[1:], strict=True):
         pd.testing.assert_frame_equal(history, histories[0], rtol=0, atol=1e-5)
         ranked = np.sort(probabilities[0], axis=1)
@@ -208,31 +208,36 @@ def test_training_of_two_repeats_itself_also_after_one_was_lost(clone: Clone) ->
 
 SEVERAL_DEVICES = """
 import json, sys
+from pathlib import Path
 import numpy as np
 from pipeline.model.runtime import tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from pipeline import replicas, trainer
 from pipeline.core.arrays import Split
-from pipeline.provenance.params import Params, flatten, load_params
+from pipeline.provenance.params import Params, load_params
+from pipeline.training import replicas, trainer
 
 images = np.random.default_rng(0).integers(0, 256, (21, 28, 28, 1), dtype=np.uint8)
 split = Split(images, np.arange(21, dtype=np.uint8) % 10)
-sections = load_params().model_dump()
-for name, value in json.loads(sys.argv[2]).items():
-    section, key = name.split(".")
-    sections[section][key] = value
 devices = [f"/CPU:{index}" for index in range(int(sys.argv[1]))]
 replicas.accelerators = lambda: devices  # in place of as many GPUs
-_, history = trainer.train_network(split, split, 10, Params.model_validate(sections), lambda *_: 0)
-print(history.to_csv(index=False))
+found = []
+for changes in json.loads(sys.argv[2]):
+    sections = load_params(Path(sys.argv[3])).model_dump()
+    for name, value in changes.items():
+        section, key = name.split(".")
+        sections[section][key] = value
+    params = Params.model_validate(sections)
+    _, history = trainer.train_network(split, split, 10, params, lambda *_: 0)
+    found.append(history.to_numpy().tolist())
+print(json.dumps(found))
 """
 SHARE = """
 import numpy as np
 from pipeline.model.runtime import tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from pipeline import replicas
+from pipeline.training import replicas
 
 arrays = {"weight": np.array(0.5, np.float32), "history": np.array([[0.1, np.nan]])}
 strategy = tf.distribute.MirroredStrategy(["/CPU:0", "/CPU:1"])  # of a chief with two GPUs
@@ -259,28 +264,23 @@ def run_python(code: str, *args: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize(
-    ("recipe", "draws"),
-    [
-        ({}, False),
-        ({"model.batch_norm": True, "train.batch_size": 7}, False),  # 21 images: no last one alone
-        (RECIPE, True),
-    ],
-)
-def test_several_devices_of_one_machine_train_the_same_network(
-    recipe: dict[str, object], draws: bool
-) -> None:
-    def history(devices: int) -> np.ndarray:
-        output = run_python(SEVERAL_DEVICES, str(devices), json.dumps(TINY | recipe))
-        rows = [line.split(",") for line in output.splitlines() if line[:1].isdigit()]
-        return np.array(rows, float)
+def test_several_devices_of_one_machine_train_the_same_network() -> None:
+    plain = TINY
+    normalized = TINY | {"model.batch_norm": True, "train.batch_size": 7}  # 21: no last one alone
+    drawing = TINY | RECIPE
 
-    two = history(2)
-    assert two.shape == (2, 5)
-    if draws:  # other random numbers than one device
-        np.testing.assert_array_equal(history(2), two)
-    else:
-        np.testing.assert_allclose(two, history(1), rtol=0, atol=1e-5)
+    def histories(devices: int, *params: dict[str, object]) -> list[np.ndarray]:
+        frozen = str(FROZEN["params.yaml"])
+        output = run_python(SEVERAL_DEVICES, str(devices), json.dumps(params), frozen)
+        return [np.array(history) for history in json.loads(output.splitlines()[-1])]
+
+    # Of several devices only one training in a process: TensorFlow mixes up what they exchange.
+    two = [*histories(2, plain), *histories(2, normalized)]
+    one = histories(1, plain, normalized)
+    assert [history.shape for history in two] == [(2, 5)] * 2
+    np.testing.assert_allclose(two, one, rtol=0, atol=1e-5)
+    # Two devices draw other random numbers than one, and always the same.
+    np.testing.assert_array_equal(histories(2, drawing), histories(2, drawing))
 
 
 def test_state_that_a_chief_of_several_devices_shares_is_its_own() -> None:

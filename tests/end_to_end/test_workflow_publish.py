@@ -52,9 +52,9 @@ class Merged:
 def merged(clone: Clone, tmp_path: Path) -> Merged:
     """The job after a push to a repository that has no DVC remote, but an unmerged branch."""
     clone.run("git", "switch", "--quiet", "--create", "unmerged")
-    clone.edit_params({"train.epochs": 1})
+    clone.edit_params({"evaluate.confidence": 0.9})
     clone.run("dvc", "repro", PIPELINE_MLFLOW="off")
-    clone.commit("Shorten")
+    clone.commit("Lower the confidence")
     clone.run("git", "switch", "--quiet", "main")
     clone.run("dvc", "checkout")
     (tmp_path / "job").mkdir()

@@ -79,7 +79,7 @@ def test_reproduced_change_passes(clone: Clone, propose: Callable[[], Review]) -
     result = review.compare()
     assert result.returncode == 0, result.output
     assert result.summary.startswith("## No difference on these images\n")
-    assert "code: `pipeline/training/trainer.py`" in result.summary
+    assert "code: `pipeline/training`" in result.summary
     assert "gave the committed bytes" in result.summary
     assert review.comment() == result.summary
 

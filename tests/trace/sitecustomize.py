@@ -1,4 +1,4 @@
-"""Record what the command of a DVC stage opens and imports; Python runs this where it starts.
+"""Record what the command of a DVC stage opens, modules included; Python runs this where it starts.
 
 Only where `TRACE_FOLDER` names a folder: each process writes one JSON file there when it ends.
 What libraries open without Python's help, such as SQLite, is not seen.
@@ -54,14 +54,11 @@ def readers() -> tuple[str, ...]:
 
 def write_trace() -> None:
     """Write what was noted."""
-    origins = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    sources = {relative(origin) for origin in origins if origin}
     trace = {
         "stage": os.environ["DVC_STAGE"],
         "reads": sorted(reads),
         "writes": sorted(writes),
         "connections": sorted(connections),
-        "imports": sorted(filter(None, sources)),
     }
     Path(os.environ["TRACE_FOLDER"], f"{os.getpid()}.json").write_text(json.dumps(trace))
 
