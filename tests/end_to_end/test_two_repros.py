@@ -15,7 +15,7 @@ AT_WORK = {
     "prepare": "pipeline.data.dataset",
     "train": "pipeline.training.trainer",
     "evaluate": "pipeline.evaluation.attribution",
-    "plot": "pipeline.figures",
+    "plot": "pipeline.figures.curves",
     "publish": "pipeline.tracking.publication",
 }
 
