@@ -52,6 +52,8 @@ def find_faults() -> list[Fault]:
     faults = [*_find_refused()]
     for name, entry in stages.items():
         used = find_used(graph, entry)
+        if not used.modules:  # a stage of other code, of which nothing is known here
+            continue
         faults += _compare_code(name, entry, used.modules)
         faults += _compare_params(name, entry, used.params)
         faults += _compare_paths(name, entry, used.paths, made)

@@ -123,6 +123,16 @@ def test_what_is_declared_in_vain_is_said() -> None:
 
 
 @pytest.mark.usefixtures("project")
+def test_stage_that_runs_no_module_of_the_package_is_left_alone() -> None:
+    yaml = YAML()
+    declared = yaml.load(Path("dvc.yaml"))
+    declared["stages"]["other"] = {"cmd": "sh other.sh", "deps": ["other.sh"], "params": ["train"]}
+    yaml.dump(declared, Path("dvc.yaml"))
+
+    assert check().stdout == ""
+
+
+@pytest.mark.usefixtures("project")
 def test_file_that_a_clone_would_lack_is_named() -> None:
     Path("pipeline/model/notes.txt").write_text("for me")
     Path("pipeline/tracking/notes.txt").write_text("no stage depends on its folder")

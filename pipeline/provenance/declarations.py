@@ -46,7 +46,7 @@ def find_used(graph: grimp.ImportGraph, entry: Mapping[str, Any]) -> Used:
     Raises:
         PipelineError: what a default of `main` stands for cannot be told.
     """
-    found = re.findall(r"python -m ([\w.]+)", str(entry["cmd"]))
+    found = re.findall(r"python -m ([\w.]+)", str(entry.get("cmd", "")))
     commands = [name for name in found if not _is_excepted(name)]
     imported = {module for name in commands for module in graph.find_upstream_modules(name)}
     modules = {name for name in imported | {*commands} if name.split(".")[0] == str(CODE)}
