@@ -21,7 +21,8 @@ help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Without --wait-for-lock, a training that ends while `dvc push` is at work would be lost.
-repro: check  ## run what has changed: dvc repro
+repro: venv  ## run what has changed: dvc repro
+	@.venv/bin/python -m pipeline.check --stages
 	@$(IN_VENV) dvc --wait-for-lock repro
 	@.venv/bin/python -m pipeline.summary
 

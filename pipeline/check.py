@@ -12,11 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pathspec import GitIgnoreSpec
 from ruamel.yaml import YAML
 
 from pipeline.core import files, params_file, stage
-from pipeline.core.errors import ParamsError
+from pipeline.core.errors import ParamsError, PipelineError
 from pipeline.core.params import PARAMS
 from pipeline.experiments.definitions import EXPERIMENTS, read_experiments
 from pipeline.provenance.declarations import (
@@ -29,9 +28,10 @@ from pipeline.provenance.declarations import (
 from pipeline.provenance.git import unknown_files
 from pipeline.provenance.params import load_params
 from pipeline.provenance.params_page import PAGE, build_page
-from pipeline.provenance.paths import CODE, IGNORED, STAGES
+from pipeline.provenance.paths import CODE, PACKAGES, STAGES, VERSIONS
 
 FIX = f"`python -m {CODE}.check --fix` writes what is missing"
+FOLDERS = {"core", "data", "model", "training", "evaluation", "figures"}  # others: module by module
 LIGHT = {"__init__.py", "params.py", "paths.py"}  # what one package reads of another
 
 
@@ -44,33 +44,44 @@ class Fault(NamedTuple):
     entry: str | dict[str, list[str]] = ""
 
 
-def find_faults() -> list[Fault]:
-    """Return all that is wrong, here and now."""
-    stages = params_file.read_mapping(STAGES)["stages"]
+def find_faults(only_stages: bool) -> list[Fault]:
+    """Return all that is wrong, here and now; if asked, only with what a run depends on."""
+    listed = params_file.read_mapping(STAGES).get("stages", {})
+    stages = {name: entry.get("do", entry) for name, entry in listed.items()}
     graph = build_graph()
     made = {path for entry in stages.values() for path in names_of(entry, *OUTPUTS)}
-    faults = [*_find_refused()]
+    faults = [*_find_refused(), *_find_outside_packages()]
+    if not only_stages:
+        faults += _find_refused_experiments()
+        faults += _find_outdated()
     for name, entry in stages.items():
-        used = find_used(graph, entry)
-        if not used.modules:  # a stage of other code, of which nothing is known here
+        try:
+            used = find_used(graph, entry)
+        except PipelineError as error:
+            faults.append(Fault(str(error)))
+            continue
+        if not used.modules:
+            faults += _find_unknown(name, entry)
             continue
         faults += _compare_code(name, entry, used.modules)
         faults += _compare_params(name, entry, used.params)
         faults += _compare_paths(name, entry, used.paths, made)
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") != build_page():
-        faults.append(Fault(f"{PAGE} is not what the schemas of the params say", kind=PAGE.name))
     return [*faults, *_find_untracked(stages.values())]
 
 
 def write_missing(faults: Iterable[Fault]) -> None:
-    """Add to `dvc.yaml` what the faults say is missing, and write the page of the params."""
-    if PAGE.exists():
-        files.write_text(PAGE, build_page())
+    """Add to `dvc.yaml` what the faults say is missing, and renew what is made from other files."""
+    missing = list(faults)
+    for path, text in ((path, text) for path, text in _made() if path.exists()):
+        if any(fault.kind == str(path) for fault in missing):
+            files.write_text(path, text)
+    if not any(fault.stage for fault in missing):
+        return
     yaml = YAML()
-    yaml.width = 120
+    yaml.width, yaml.preserve_quotes = 120, True
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(STAGES)
-    for fault in faults:
+    for fault in missing:
         if fault.stage:
             _add(document["stages"][fault.stage].setdefault(fault.kind, []), fault.entry)
     with files.replacing(STAGES) as partial:
@@ -97,7 +108,7 @@ def _compare_code(name: str, entry: Mapping[str, Any], used: set[str]) -> Iterat
     for path in undeclared:
         folders.setdefault(str(Path(path).parent), set()).add(path)
     for folder, paths in sorted(folders.items()):
-        single = folder == str(CODE) or all(Path(path).name in LIGHT for path in paths)
+        single = Path(folder).name not in FOLDERS or all(Path(p).name in LIGHT for p in paths)
         single = single or any(Path(dep).parent == Path(folder) for dep in declared)
         for missing in sorted(paths) if single else [folder]:
             example = min(path for path in paths if _is_within(path, missing))
@@ -130,9 +141,12 @@ def _compare_paths(
     }
     known = {re.sub(r"/?\$\{.*", "", path) for path in declared}  # of a folder named by a param
     for path in sorted(used - known):
-        kind = "deps" if path in made or Path(path).exists() else "outs"
-        yield Fault(f"{STAGES}: {name} names {path} in main: add it to {kind}", name, kind, path)
-    for path in sorted(known - used):
+        text = f"{STAGES}: {name} names {path} in main: add it to"
+        if path in made:
+            yield Fault(f"{text} deps", name, "deps", path)
+        else:  # whether it is read or written, and kept in Git or not, only a person can tell
+            yield Fault(f"{text} deps, outs, metrics or plots")
+    for path in sorted(known - used - {""}):
         yield Fault(f"{STAGES}: {name} does not name {path} in main: remove it, or add it there")
 
 
@@ -140,19 +154,54 @@ def _find_refused() -> Iterator[Fault]:
     """Yield what is wrong with the files that people edit."""
     try:
         load_params()
+    except ParamsError as error:
+        yield from map(Fault, str(error).splitlines())
+
+
+def _find_refused_experiments() -> Iterator[Fault]:
+    try:
         if EXPERIMENTS.exists():
             read_experiments()
     except ParamsError as error:
         yield from map(Fault, str(error).splitlines())
 
 
+def _made() -> Iterator[tuple[Path, str]]:
+    """Yield the files that are made from others, with what they are to hold."""
+    yield PAGE, build_page()
+    if PACKAGES.exists():
+        locked = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", PACKAGES.read_text(), re.MULTILINE))
+        versions = params_file.read_mapping(VERSIONS)
+        yield VERSIONS, "".join(f"{name}: '{locked.get(name)}'\n" for name in versions)
+
+
+def _find_outdated() -> Iterator[Fault]:
+    sources = {PAGE: "the schemas of the params say", VERSIONS: f"{PACKAGES} has"}
+    for path, text in _made():
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            yield Fault(f"{path} is not what {sources[path]}", kind=str(path))
+
+
+def _find_outside_packages() -> Iterator[Fault]:
+    """Yield the folders of modules that no import would be followed into."""
+    for folder in sorted({path.parent for path in CODE.rglob("*.py")}):
+        if not (folder / "__init__.py").exists() and not folder.name.startswith("."):
+            yield Fault(f"{folder} has no __init__.py, so what it imports cannot be followed")
+
+
+def _find_unknown(name: str, entry: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield a fault for a stage that depends on the package, but runs none of its modules."""
+    if any(_is_within(dep, str(CODE)) for dep in names_of(entry, "deps")):
+        yield Fault(f"{STAGES}: {name} runs no `python -m {CODE}...`, so nothing can be compared")
+
+
 def _find_untracked(entries: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
     """Yield the files in folders of code that DVC counts, but a clone would not have."""
-    lines = IGNORED.read_text(encoding="utf-8").splitlines() if IGNORED.exists() else []
-    ignored = GitIgnoreSpec.from_lines(lines)
-    deps = {dep for entry in entries for dep in names_of(entry, "deps")}
-    for path in unknown_files(*(dep for dep in sorted(deps) if _is_within(dep, str(CODE)))):
-        if not ignored.match_file(path):
+    deps = {Path(dep) for entry in entries for dep in names_of(entry, "deps")}
+    code = sorted(dep for dep in deps if _is_within(str(dep), str(CODE)))
+    unknown = {*unknown_files(*map(str, code))}
+    for path in map(str, files.list_files(code)):
+        if path in unknown:
             yield Fault(f"{path} is not in Git, but {STAGES} depends on its folder: `git add` it")
 
 
@@ -166,13 +215,16 @@ def main() -> None:
     parser.add_argument(
         "--fix", action="store_true", help="write what is missing into dvc.yaml, and docs/params.md"
     )
-    fix = parser.parse_args().fix
-    faults = find_faults()
+    parser.add_argument(
+        "--stages", action="store_true", help="check only what a run of the stages depends on"
+    )
+    arguments = parser.parse_args()
+    faults = find_faults(arguments.stages)
     missing = [fault for fault in faults if fault.kind]
-    if fix and missing:
+    if arguments.fix and missing:
         write_missing(missing)
         print("\n".join(f"{fault.text}: done" for fault in missing))
-        faults = find_faults()
+        faults = find_faults(arguments.stages)
     for fault in faults:
         print(fault.text)
     if any(fault.kind for fault in faults):

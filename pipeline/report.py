@@ -31,7 +31,11 @@ def main() -> None:
         metavar="BASE",
         help="Git revision to compare with (default: where the state left main)",
     )
-    parser.add_argument("--head", metavar="REV", help="compare this commit, not the working tree")
+    parser.add_argument(
+        "--head",
+        metavar="REV",
+        help="compare this commit, whose own check is run, not the working tree",
+    )
     parser.add_argument(
         "--reproduced",
         action="store_true",
@@ -67,13 +71,14 @@ def _report(args: argparse.Namespace) -> "Findings":
     # Takes a second, in which the process that the lookup has started imports MLflow.
     from pipeline.review.document import find, write
     from pipeline.review.reading import at_commit, in_working_tree, merge_base
-    from pipeline.review.undeclared import start_check
+    from pipeline.review.undeclared import end_check, start_check
 
     head = "HEAD" if args.reproduced else args.head
     with ExitStack() as stack:
         stack.callback(lookup.close)
         new = in_working_tree() if head is None else stack.enter_context(at_commit(head))
         check = start_check(new.folder)
+        stack.callback(end_check, check)
         if args.base is None:
             base, branch = merge_base(head or "HEAD")
             if base == new.commit:

@@ -62,7 +62,12 @@ def leave_out_much() -> list[str]:
         "train uses augmentation of params.yaml: add it to params",
         "evaluate imports pipeline/data/__init__.py: add pipeline/data/__init__.py to deps",
         "evaluate imports pipeline/data/paths.py: add pipeline/data/paths.py to deps",
-        "evaluate imports pipeline/statistics/__init__.py: add pipeline/statistics to deps",
+        *(
+            f"evaluate imports {path}: add {path} to deps"
+            for path in (
+                f"pipeline/statistics/{name}.py" for name in ("__init__", "melding", "paired")
+            )
+        ),
         "evaluate uses matplotlib of requirements/versions.yaml: add it to params",
         "evaluate names metrics/dataset.json in main: add it to deps",
         "plot imports pipeline/training/history.py: add pipeline/training/history.py to deps",
@@ -172,7 +177,90 @@ def test_default_of_main_that_cannot_be_told_is_named() -> None:
     result = check()
 
     assert result.returncode == 1
-    assert result.stderr == (
+    assert result.stdout == (
         "pipeline/evaluate.py: main: the default Path('model') must be a name that is imported "
         "from where the params or the path are defined\n"
     )
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("command", ["python3 -m pipeline.train", "python -u -m pipeline.train"])
+def test_stage_is_known_however_python_is_called(command: str) -> None:
+    set_command("train", command)
+    edit_stage("train", "deps", lambda deps: deps.remove("pipeline/training"))
+
+    assert check().stdout.startswith("dvc.yaml: train imports pipeline/training/__init__.py: add ")
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("python -m pipeline.prepar", "there is no module pipeline.prepar to run"),
+        ("sh x.sh", "prepare runs no `python -m pipeline...`, so nothing can be compared"),
+    ],
+)
+def test_stage_that_cannot_be_compared_is_named(command: str, message: str) -> None:
+    set_command("prepare", command)
+
+    result = check()
+
+    assert (result.returncode, result.stdout) == (1, f"dvc.yaml: {message}\n")
+
+
+@pytest.mark.usefixtures("project")
+def test_code_that_cannot_be_followed_is_named() -> None:
+    Path("pipeline/loose").mkdir()
+    Path("pipeline/loose/code.py").touch()
+    text = Path("pipeline/prepare.py").read_text()
+    start, end = text.index("def main("), text.index(") -> None:")
+    Path("pipeline/prepare.py").write_text(f"{text[:start]}def main({text[end:]}")
+
+    assert check().stdout.splitlines() == [
+        "pipeline/loose has no __init__.py, so what it imports cannot be followed",
+        "pipeline/prepare.py: main: must have its params and files as defaulted arguments",
+    ]
+
+
+@pytest.mark.usefixtures("project")
+def test_imports_of_a_package_itself_are_followed() -> None:
+    with Path("pipeline/model/__init__.py").open("a") as file:
+        file.write("from pipeline.statistics import difference\n")
+
+    assert "dvc.yaml: train imports pipeline/statistics/difference.py: add " in check().stdout
+
+
+@pytest.mark.usefixtures("project")
+def test_syntax_error_is_one_line() -> None:
+    Path("pipeline/model/broken.py").write_text("def")
+
+    result = check()
+
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "broken.py" in result.stderr
+
+
+@pytest.mark.usefixtures("project")
+def test_versions_are_those_of_the_lock() -> None:
+    Path("requirements/main.txt").write_text(
+        "keras==9.9.1 \\\n    --hash=x\nmatplotlib==3.1\ntensorflow==2.0\n"
+    )
+
+    assert check("--stages").stdout == ""
+    assert check().stdout.startswith(
+        "requirements/versions.yaml is not what requirements/main.txt has\n"
+    )
+    assert check("--fix").returncode == 0
+    assert YAML(typ="safe").load(Path("requirements/versions.yaml")) == {
+        "keras": "9.9.1",
+        "matplotlib": "3.1",
+        "tensorflow": "2.0",
+    }
+
+
+def set_command(name: str, command: str) -> None:
+    yaml = YAML()
+    declared = yaml.load(Path("dvc.yaml"))
+    declared["stages"][name]["cmd"] = command
+    yaml.dump(declared, Path("dvc.yaml"))

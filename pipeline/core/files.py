@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pathspec import GitIgnoreSpec
 
 from pipeline.core.arrays import ByteArray, LabelArray, chunks
 from pipeline.core.errors import DataError, PipelineError
 
+IGNORED = Path(".dvcignore")
 REMEDY = "`dvc repro` makes it again"
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows
 Parsed = TypeVar("Parsed")
@@ -106,11 +108,24 @@ def read_text(path: Path, parse: Callable[[str], Parsed]) -> Parsed:
         raise DataError(f"{path}: is damaged ({error}); {REMEDY}") from error
 
 
-def find_code(paths: Iterable[Path]) -> list[Path]:
-    """Return the modules among paths, and all below those that are folders, in order."""
-    return sorted(
-        {module for path in paths for module in (path.rglob("*.py") if path.is_dir() else [path])}
-    )
+def list_files(paths: Iterable[Path], root: Path = Path()) -> list[Path]:
+    """Return the files among paths, and those below folders that DVC counts, in order.
+
+    Args:
+        paths: of files and folders, below `root`.
+        root: that has the `.dvcignore`.
+    """
+    file = root / IGNORED
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    ignored = GitIgnoreSpec.from_lines(lines)
+    found: set[Path] = set()
+    for path in paths:
+        if path.is_dir():
+            below = (one for one in path.rglob("*") if one.is_file())
+            found.update(one for one in below if not ignored.match_file(one.relative_to(root)))
+        else:
+            found.add(path)
+    return sorted(found)
 
 
 def md5(path: Path) -> str:

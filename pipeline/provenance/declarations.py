@@ -1,7 +1,7 @@
 """What `dvc.yaml` declares of a stage, and what the code of the stage uses.
 
-Imports are followed as grimp finds them, also those in functions; the params and files of a stage
-are the defaults of its `main`.
+Imports are followed as grimp finds them, also those in functions, but not what `importlib` imports;
+the params and files of a stage are the defaults of its `main`.
 """
 
 import ast
@@ -16,12 +16,13 @@ import grimp
 from pipeline.core import params_file
 from pipeline.core.errors import PipelineError
 from pipeline.core.params import PARAMS, Sections
-from pipeline.provenance.paths import CODE, VERSIONS
+from pipeline.provenance.paths import CODE, STAGES, VERSIONS
 from pipeline.provenance.state import StateSections
 
 # None of these can change an output: MLflow is a view, and the check of all params only refuses.
 EXCEPTED = tuple(f"{CODE}.{name}" for name in ("tracking", "publish", "provenance.params"))
 OUTPUTS = ("outs", "metrics", "plots")
+COMMAND = r"python[\d.]*(?:\s+-\w+)*?\s+-m\s+([\w.]+)"
 
 
 class Used(NamedTuple):
@@ -33,7 +34,18 @@ class Used(NamedTuple):
 
 
 def build_graph() -> grimp.ImportGraph:
-    """Return which module imports which, of the package that is imported, without the excepted."""
+    """Return which module imports which, of the package that is imported, without the excepted.
+
+    Raises:
+        PipelineError: a module cannot be parsed.
+    """
+    try:
+        return _build_graph()
+    except grimp.exceptions.SourceSyntaxError as error:
+        raise PipelineError(str(error)) from None
+
+
+def _build_graph() -> grimp.ImportGraph:
     graph = grimp.build_graph(str(CODE), include_external_packages=True, cache_dir=None)
     for module in [name for name in graph.modules if _is_excepted(name)]:
         graph.remove_module(module)
@@ -46,14 +58,17 @@ def find_used(graph: grimp.ImportGraph, entry: Mapping[str, Any]) -> Used:
     Raises:
         PipelineError: what a default of `main` stands for cannot be told.
     """
-    found = re.findall(r"python -m ([\w.]+)", str(entry.get("cmd", "")))
-    commands = [name for name in found if not _is_excepted(name)]
-    imported = {module for name in commands for module in graph.find_upstream_modules(name)}
-    modules = {name for name in imported | {*commands} if name.split(".")[0] == str(CODE)}
-    parents = {name.rpartition(".")[0] for name in modules}
-    while parents - modules - {""}:
-        modules |= parents - {""}
-        parents = {name.rpartition(".")[0] for name in modules}
+    commands = _find_commands(graph, entry)
+    imported = {*commands}
+    for name in commands:
+        imported |= graph.find_upstream_modules(name)
+    missing = _parents(imported) - imported
+    while missing:  # to import a module runs the `__init__` of each package that it is in
+        imported |= missing
+        for name in missing:
+            imported |= graph.find_upstream_modules(name)
+        missing = _parents(imported) - imported
+    modules = {name for name in imported if name.split(".")[0] == str(CODE)}
     params: dict[str, set[str]] = {}
     paths: set[str] = set()
     for value in (value for name in commands for value in _defaults(name)):
@@ -63,6 +78,22 @@ def find_used(graph: grimp.ImportGraph, entry: Mapping[str, Any]) -> Used:
             paths.update(_flatten(value))
     versions = imported & params_file.read_mapping(VERSIONS).keys()
     return Used({_path(name) for name in modules}, params | {str(VERSIONS): versions}, paths)
+
+
+def _find_commands(graph: grimp.ImportGraph, entry: Mapping[str, Any]) -> list[str]:
+    """Return the modules of the package that a stage runs."""
+    found = re.findall(COMMAND, str(entry.get("cmd", "")))
+    named = [name for name in found if name.split(".")[0] == str(CODE) and not _is_excepted(name)]
+    commands = [f"{name}.__main__" if Path(*name.split(".")).is_dir() else name for name in named]
+    for name in commands:
+        if name not in graph.modules:
+            raise PipelineError(f"{STAGES}: there is no module {name} to run")
+    return commands
+
+
+def _parents(modules: Iterable[str]) -> set[str]:
+    own = (name for name in modules if name.split(".")[0] == str(CODE))
+    return {name.rpartition(".")[0] for name in own} - {""}
 
 
 def _defaults(module: str) -> Iterator[Any]:
@@ -77,16 +108,23 @@ def _defaults(module: str) -> Iterator[Any]:
         if isinstance(node, ast.ImportFrom) and node.module
         for name in node.names
     }
-    for function in tree.body:
-        if isinstance(function, ast.FunctionDef) and function.name == "main":
-            for default in (*function.args.defaults, *filter(None, function.args.kw_defaults)):
-                if not isinstance(default, ast.Name) or default.id not in places:
-                    raise PipelineError(
-                        f"{_path(module)}: main: the default {ast.unparse(default)} must be a "
-                        "name that is imported from where the params or the path are defined"
-                    )
-                source, name = places[default.id]
-                yield getattr(import_module(source), name)
+    mains = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == "main"]
+    for args in (main.args for main in mains):
+        defaults = [*args.defaults, *args.kw_defaults]
+        if not defaults or len(defaults) < len(args.args) + len(args.kwonlyargs):
+            raise PipelineError(
+                f"{_path(module)}: main: must have its params and files as defaulted arguments"
+            )
+        for default in filter(None, defaults):
+            if not isinstance(default, ast.Name) or default.id not in places:
+                raise PipelineError(
+                    f"{_path(module)}: main: the default {ast.unparse(default)} must be a name "
+                    "that is imported from where the params or the path are defined"
+                )
+            source, name = places[default.id]
+            yield getattr(import_module(source), name)
+    if not mains:
+        raise PipelineError(f"{_path(module)}: has no main, whose defaults say what it uses")
 
 
 def _name_params(schema: type[Sections]) -> Iterator[str]:
@@ -119,7 +157,7 @@ def params_of(entry: Mapping[str, Any]) -> dict[str, set[str]]:
     declared: dict[str, set[str]] = {}
     for item in entry.get("params", []):
         for path, names in ({str(PARAMS): [item]} if isinstance(item, str) else item).items():
-            declared.setdefault(path, set()).update(names)
+            declared.setdefault(path, set()).update(names or [])
     return declared
 
 

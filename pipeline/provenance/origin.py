@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.core.params import PARAMS, flatten
+from pipeline.core.params import PARAMS, flatten, unflatten
 from pipeline.provenance.git import ROOT, git
 from pipeline.provenance.params import Params
 from pipeline.provenance.state import NEUTRAL
@@ -91,16 +91,20 @@ def parse_yaml(text: str) -> dict[str, Any]:
 
 
 def flatten_sections(sections: Mapping[str, Any] | None) -> dict[str, object]:
-    """Flatten params as YAML gives them, which may be those of an earlier schema."""
+    """Flatten params as YAML gives them, which may be those of an earlier schema.
+
+    A param that was added since has its neutral value: the others are then read as they were.
+    """
+    raw: dict[str, object] = {
+        f"{section}.{key}": value
+        for section, values in (sections or {}).items()
+        if isinstance(values, dict)
+        for key, value in values.items()
+    }
     try:
-        return flatten(Params.model_validate(sections))
+        return flatten(Params.model_validate(unflatten(NEUTRAL | raw)))
     except ValidationError:
-        return {
-            f"{section}.{key}": value
-            for section, values in (sections or {}).items()
-            if isinstance(values, dict)
-            for key, value in values.items()
-        }
+        return raw
 
 
 def _branch_with(commit: str) -> str:

@@ -1,5 +1,6 @@
 """The page that says of each param what it may be and what it means, written from the schemas."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -67,5 +68,5 @@ def _bounds(field: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _mean(field: Mapping[str, Any]) -> str:
-    neutral = f" Neutral: `{field[NEUTRAL]}`." if NEUTRAL in field else ""
+    neutral = f" Neutral: `{json.dumps(field[NEUTRAL])}`." if NEUTRAL in field else ""
     return " ".join(field.get("description", "").split()) + neutral

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 CODE = Path(__name__.partition(".")[0])
-IGNORED = Path(".dvcignore")
 LOCK = Path("dvc.lock")
 PACKAGES = Path("requirements/main.txt")
 METRICS = Path("metrics")

@@ -8,11 +8,12 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from pipeline.core.files import IGNORED
 from pipeline.core.params import PARAMS
 from pipeline.data.paths import DATASET, RAW
 from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.provenance.git import extract, git, resolve
-from pipeline.provenance.paths import CODE, IGNORED, LOCK, METRICS, PACKAGES, SEEDS, STAGES
+from pipeline.provenance.paths import CODE, LOCK, METRICS, PACKAGES, SEEDS, STAGES
 from pipeline.provenance.spread import Spread, parse_spread
 from pipeline.review.parsing import (
     ROUNDING,

@@ -11,14 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pathspec import GitIgnoreSpec
-
 from pipeline.core import files
 from pipeline.core.params import PARAMS
 from pipeline.data.checksums import read_checksums
 from pipeline.provenance.git import tracked
 from pipeline.provenance.origin import parse_yaml
-from pipeline.provenance.paths import CODE, IGNORED, LOCK, METRICS, STAGES
+from pipeline.provenance.paths import CODE, LOCK, METRICS, STAGES
 from pipeline.review.revision import DeclaredStage, LockedStage, Revision
 
 
@@ -84,15 +82,8 @@ def digest(root: Path, path: str | Path) -> str | None:
 def _list_folder(root: Path, path: Path) -> list[Path]:
     """Return the files that DVC counts; of code, those that a clone would have."""
     if root == Path() and path.is_relative_to(CODE):
-        return tracked(path)
-    file = root / IGNORED
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    ignored = GitIgnoreSpec.from_lines(lines)
-    return [
-        file
-        for file in (root / path).rglob("*")
-        if file.is_file() and not ignored.match_file(file.relative_to(root))
-    ]
+        return sorted({*tracked(path)} & {*files.list_files([path])})
+    return files.list_files([root / path], root)
 
 
 def flatten_locked(locked: LockedStage, path: Path = PARAMS) -> dict[str, object]:

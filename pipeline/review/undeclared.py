@@ -19,7 +19,7 @@ def start_check(folder: Path) -> Check:
     """Start the check of the state whose files are in a folder, if it has one."""
     if not (folder / CODE / "check.py").is_file():
         return None
-    command = [sys.executable, "-m", f"{CODE}.check"]
+    command = [sys.executable, "-m", f"{CODE}.check", "--stages"]
     # A temporary folder may lie in a repository, to which its files are unknown.
     env = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
     return subprocess.Popen(  # noqa: S603
@@ -36,7 +36,14 @@ def read_check(check: Check) -> list[str]:
     if check is None:
         return []
     output, errors = check.communicate()
-    if check.returncode not in (0, 1) or errors:
+    if check.returncode not in (0, 1) or (errors and not output):
         line = (errors or output).strip().splitlines()[-1:]
         raise ReportError(f"`python -m {CODE}.check` failed: {' '.join(line)}")
-    return [line for line in output.splitlines() if not line.startswith("`")]  # the remedy
+    return output.splitlines()
+
+
+def end_check(check: Check) -> None:
+    """End the check, if nobody has waited for it."""
+    if check and check.poll() is None:
+        check.kill()
+        check.communicate()

@@ -26,7 +26,7 @@ def identify_inputs(settings: Settings, params: Params) -> dict[str, str]:
     """
     stages = params_file.read_mapping(STAGES)["stages"]
     code = [Path(path) for path in stages["train"]["deps"] if Path(path).is_relative_to(CODE)]
-    code = files.find_code([*code, CODE / "sweep"])
+    code = files.list_files([*code, CODE / "sweep"])
     prepared = [splits.TRAIN.checksums, splits.VAL.checksums, CLASSES]
     installed = [name for name in PACKAGES if find_spec(name)]  # what is not is said later
     return {

@@ -43,7 +43,7 @@ def identify_training() -> str:
     given = [Path(dep) for dep in declared["deps"] if not dep.endswith(".npy")]
     content = {
         "params": [*_read_declared(declared["params"])],
-        "files": {str(path): files.md5(path) for path in files.find_code(given)},
+        "files": {str(path): files.md5(path) for path in files.list_files(given)},
         "packages": {name: version(name) for name in PACKAGES},
         "settings": read_settings(),
     }

@@ -19,6 +19,8 @@ TARGETS = [
     "sweep",
     "report",
     "test",
+    "test-fast",
+    "check",
     "lint",
     "bench",
     "ui",

@@ -26,6 +26,7 @@ EXCEPTED = (
 # Params are declared by name; dvc.yaml, which declares, is among what identifies a training; the
 # folders are those of DVC's locks and of MLflow.
 UNDECLARED = (
+    ".dvcignore",
     "params.yaml",
     "requirements/versions.yaml",
     "dvc.yaml",

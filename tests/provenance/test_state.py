@@ -129,6 +129,23 @@ def test_param_at_its_neutral_value_does_not_count(
     assert state.combine(flat | {"train.gradient_clip": 1.0}, digests) != before
 
 
+def test_id_of_a_state_from_before_a_param_was_added_stays(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a number was written as a whole one, which its schema reads as 10.0."""
+    sections = params.model_dump()
+    sections["augmentation"]["rotation"] = 10
+    digests = {Path(name): "0" * 32 for name in STATE_FILES}
+    before = state.combine(flatten_sections(sections), digests)
+    monkeypatch.setitem(state.NEUTRAL, "train.workers", sections["train"].pop("workers"))
+
+    flat = flatten_sections(sections)
+
+    assert isinstance(flat["augmentation.rotation"], float)
+    monkeypatch.delitem(state.NEUTRAL, "train.workers")
+    assert state.combine(flat, digests) == before
+
+
 def test_no_param_is_untested(params: Params) -> None:
     assert set(OTHERS) == set(flatten(params))
 

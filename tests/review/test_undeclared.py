@@ -19,7 +19,7 @@ def make_check(folder: Path, code: str) -> None:
 def test_faults_are_those_that_the_check_of_the_state_finds(tmp_path: Path) -> None:
     make_check(tmp_path, f"import sys\nprint({FAULT!r})\nprint({REMEDY!r})\nsys.exit(1)\n")
 
-    assert read_check(start_check(tmp_path)) == [FAULT]
+    assert read_check(start_check(tmp_path)) == [FAULT, REMEDY]
 
 
 def test_check_runs_in_the_folder_of_the_state(tmp_path: Path) -> None:

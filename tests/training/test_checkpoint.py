@@ -124,6 +124,7 @@ stages:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stage `train` that depends on some of the files."""
     shutil.copy(FROZEN["params.yaml"], tmp_path / "params.yaml")
+    shutil.copy(ROOT / ".dvcignore", tmp_path)
     for name, content in {
         "dvc.yaml": DECLARED,
         "requirements/versions.yaml": "keras: '3'\nmatplotlib: '3'\n",
@@ -141,6 +142,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=ignored)
     shutil.copy(FROZEN["params.yaml"], tmp_path / "params.yaml")
+    shutil.copy(ROOT / ".dvcignore", tmp_path)
     (tmp_path / "requirements").mkdir()
     for name in ("dvc.yaml", "requirements/versions.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)
