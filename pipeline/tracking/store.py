@@ -114,7 +114,7 @@ def plain_errors() -> Iterator[None]:
         raise
     except Exception as error:  # MLflow's, the database's, the network's
         message = " ".join(f"{type(error).__name__}: {error}".split()).partition(" [SQL: ")[0]
-        if len(message) > MESSAGE_LENGTH:  # what was asked is at its begin, the cause at its end
+        if len(message) > MESSAGE_LENGTH:  # it begins with what was asked, and ends with the cause
             half = MESSAGE_LENGTH // 2
             message = f"{message[:half]} ... {message[-half:]}"
         raise PipelineError(f"MLflow: {message}") from error
