@@ -10,20 +10,26 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ruamel.yaml import YAML
 
 from pipeline.core import files, params_file, stage
 from pipeline.core.errors import ParamsError, PipelineError
-from pipeline.core.params import PARAMS
 from pipeline.experiments.definitions import EXPERIMENTS, read_experiments
+from pipeline.provenance.comparison import (
+    Fault,
+    compare_code,
+    compare_params,
+    compare_paths,
+    find_unknown,
+    is_within,
+)
 from pipeline.provenance.declarations import (
     OUTPUTS,
     build_graph,
     find_used,
     names_of,
-    params_of,
 )
 from pipeline.provenance.git import unknown_files
 from pipeline.provenance.params import load_params
@@ -31,17 +37,6 @@ from pipeline.provenance.params_page import PAGE, build_page
 from pipeline.provenance.paths import CODE, PACKAGES, STAGES, VERSIONS
 
 FIX = f"`python -m {CODE}.check --fix` writes what is missing"
-FOLDERS = {"core", "data", "model", "training", "evaluation", "figures"}  # others: module by module
-LIGHT = {"__init__.py", "params.py", "paths.py"}  # what one package reads of another
-
-
-class Fault(NamedTuple):
-    """A line to say, and the entry to add to a list of a stage, if that is what is wrong."""
-
-    text: str
-    stage: str = ""
-    kind: str = ""
-    entry: str | dict[str, list[str]] = ""
 
 
 def find_faults(only_stages: bool) -> list[Fault]:
@@ -61,11 +56,11 @@ def find_faults(only_stages: bool) -> list[Fault]:
             faults.append(Fault(str(error)))
             continue
         if not used.modules:
-            faults += _find_unknown(name, entry)
+            faults += find_unknown(name, entry)
             continue
-        faults += _compare_code(name, entry, used.modules)
-        faults += _compare_params(name, entry, used.params)
-        faults += _compare_paths(name, entry, used.paths, made)
+        faults += compare_code(name, entry, used.modules)
+        faults += compare_params(name, entry, used.params)
+        faults += compare_paths(name, entry, used.paths, made)
     return [*faults, *_find_untracked(stages.values())]
 
 
@@ -99,55 +94,6 @@ def _add(entries: list[Any], entry: str | dict[str, list[str]]) -> None:
                 one[path] += names
                 return
         entries.append({path: names})
-
-
-def _compare_code(name: str, entry: Mapping[str, Any], used: set[str]) -> Iterator[Fault]:
-    declared = [dep for dep in names_of(entry, "deps") if _is_within(dep, str(CODE))]
-    undeclared = {path for path in used if not any(_is_within(path, dep) for dep in declared)}
-    folders: dict[str, set[str]] = {}
-    for path in undeclared:
-        folders.setdefault(str(Path(path).parent), set()).add(path)
-    for folder, paths in sorted(folders.items()):
-        single = Path(folder).name not in FOLDERS or all(Path(p).name in LIGHT for p in paths)
-        single = single or any(Path(dep).parent == Path(folder) for dep in declared)
-        for missing in sorted(paths) if single else [folder]:
-            example = min(path for path in paths if _is_within(path, missing))
-            text = f"{STAGES}: {name} imports {example}: add {missing} to deps"
-            yield Fault(text, name, "deps", missing)
-    for dep in declared:
-        if not any(_is_within(path, dep) for path in used):
-            yield Fault(f"{STAGES}: {name} does not import {dep}: remove it from deps")
-
-
-def _compare_params(
-    name: str, entry: Mapping[str, Any], used: Mapping[str, set[str]]
-) -> Iterator[Fault]:
-    declared = params_of(entry)
-    for path in sorted({*declared, *used}):
-        here, there = used.get(path, set()), declared.get(path, set())
-        for param in sorted(here - there):
-            missing = param if path == str(PARAMS) else {path: [param]}
-            text = f"{STAGES}: {name} uses {param} of {path}: add it to params"
-            yield Fault(text, name, "params", missing)
-        for param in sorted(there - here):
-            yield Fault(f"{STAGES}: {name} does not use {param} of {path}: remove it from params")
-
-
-def _compare_paths(
-    name: str, entry: Mapping[str, Any], used: set[str], made: set[str]
-) -> Iterator[Fault]:
-    declared = {
-        path for path in names_of(entry, "deps", *OUTPUTS) if not _is_within(path, str(CODE))
-    }
-    known = {re.sub(r"/?\$\{.*", "", path) for path in declared}  # of a folder named by a param
-    for path in sorted(used - known):
-        text = f"{STAGES}: {name} names {path} in main: add it to"
-        if path in made:
-            yield Fault(f"{text} deps", name, "deps", path)
-        else:  # whether it is read or written, and kept in Git or not, only a person can tell
-            yield Fault(f"{text} deps, outs, metrics or plots")
-    for path in sorted(known - used - {""}):
-        yield Fault(f"{STAGES}: {name} does not name {path} in main: remove it, or add it there")
 
 
 def _find_refused() -> Iterator[Fault]:
@@ -189,24 +135,14 @@ def _find_outside_packages() -> Iterator[Fault]:
             yield Fault(f"{folder} has no __init__.py, so what it imports cannot be followed")
 
 
-def _find_unknown(name: str, entry: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield a fault for a stage that depends on the package, but runs none of its modules."""
-    if any(_is_within(dep, str(CODE)) for dep in names_of(entry, "deps")):
-        yield Fault(f"{STAGES}: {name} runs no `python -m {CODE}...`, so nothing can be compared")
-
-
 def _find_untracked(entries: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
     """Yield the files in folders of code that DVC counts, but a clone would not have."""
     deps = {Path(dep) for entry in entries for dep in names_of(entry, "deps")}
-    code = sorted(dep for dep in deps if _is_within(str(dep), str(CODE)))
+    code = sorted(dep for dep in deps if is_within(str(dep), str(CODE)))
     unknown = {*unknown_files(*map(str, code))}
     for path in map(str, files.list_files(code)):
         if path in unknown:
             yield Fault(f"{path} is not in Git, but {STAGES} depends on its folder: `git add` it")
-
-
-def _is_within(path: str, folder: str) -> bool:
-    return Path(path).is_relative_to(folder)
 
 
 def main() -> None:

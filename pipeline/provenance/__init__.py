@@ -2,6 +2,6 @@
 
 `state` (the id), `params` (the check of all params), `git`, `commits`, `origin` and `snapshot` (one
 state, and where it comes from), `committed` with `cached_files` (the states of the past), `recipe`
-and `spread` (states that differ by their seed), `reproduced`, `declarations` and `packages`
-(whether what is there is what it should be).
+and `spread` (states that differ by their seed), `reproduced`, `declarations`, `comparison`
+and `packages` (whether what is there is what it should be).
 """
