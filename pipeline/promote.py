@@ -10,7 +10,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.provenance import state
-from pipeline.provenance.git import git
+from pipeline.provenance.git import git, resolve
 from pipeline.provenance.params import Params, load_params
 from pipeline.provenance.reproduced import require_reproduced, shorten
 from pipeline.statistics.paired import compare
@@ -66,10 +66,10 @@ def require_commit() -> str:
         PipelineError: there is none, because something differs from the last commit or from what
             the pipeline would make.
     """
-    commit = git("rev-parse", "--verify", "--quiet", "HEAD")
+    commit = resolve("HEAD")
     if not commit:
         raise PipelineError("Git: there is no commit; only a committed state can be promoted")
-    if changes := git("status", "--porcelain", "--untracked-files=normal").splitlines():
+    if changes := git("status", "--porcelain").splitlines():
         names = shorten([line.split(maxsplit=1)[1] for line in changes])
         raise PipelineError(
             f"Git: not committed: {names}; only a committed state can be promoted: commit, stash "

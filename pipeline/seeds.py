@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from pipeline.core import files, stage
 from pipeline.core.errors import PipelineError
 from pipeline.data.paths import RAW
-from pipeline.experiments.dvc_run import end_with_terminal, remove_experiment, run_experiment
+from pipeline.experiments.dvc_run import (
+    end_with_terminal,
+    remove_experiment,
+    require_copies,
+    run_experiment,
+)
 from pipeline.provenance.git import unknown
 from pipeline.provenance.params import Params, load_params
 from pipeline.provenance.paths import SEEDS
@@ -45,6 +50,7 @@ def record_spread(params: Params, count: int) -> bool:
             f"--seeds: only {LAST_SEED + 1 - seeds[0]} seeds follow from train.seed {seeds[0]} on; "
             "lower train.seed in params.yaml"
         )
+    require_copies()
     require_reproduced("`dvc repro` first")
     present = present_snapshot(params)
     require_in_git(present)

@@ -9,7 +9,7 @@ from pipeline.core.errors import DataError, PipelineError
 from pipeline.data.dataset import find_reader
 from pipeline.experiments import pages
 from pipeline.experiments.definitions import EXPERIMENTS, Experiment, read_experiments
-from pipeline.experiments.dvc_run import end_with_terminal
+from pipeline.experiments.dvc_run import end_with_terminal, require_copies
 from pipeline.experiments.runner import describe, raw_data, run_all
 from pipeline.provenance.params import load_params
 
@@ -35,6 +35,7 @@ def main() -> None:
         present = load_params()
         print("\n".join(describe(experiment, present) for experiment in chosen))
         return
+    require_copies()
     end_with_terminal()
     failed, recorded = run_all(_have_data(chosen, named=bool(arguments.names)))
     if failed:

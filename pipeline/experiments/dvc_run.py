@@ -16,6 +16,7 @@ from typing import IO
 import psutil
 
 from pipeline.core.errors import PipelineError
+from pipeline.provenance.git import ROOT, git
 
 COMMAND = [sys.executable, "-m", "dvc", "exp"]
 STOP_SECONDS = 30.0  # longer than a stage takes to end
@@ -23,6 +24,26 @@ POLL_SECONDS = 0.1
 SHOWN_LINES = 10
 # What Hydra takes for a string, and not for a number or something else that it knows.
 PLAIN_STRING = re.compile(r"(?!(?:null|true|false|inf|nan)$)[a-z][\w-]*", re.IGNORECASE)
+
+
+def require_copies() -> None:
+    """Check that DVC can run experiments in a copy of this clone, and hand over what they make.
+
+    Raises:
+        PipelineError: it cannot; the message says why and what to do.
+    """
+    if git("rev-parse", "--is-shallow-repository") == "true":
+        fault = "is shallow", "`git fetch --unshallow` makes it whole"
+    elif git("config", "--get-regexp", r"^remote\..*\.promisor$", none=1):
+        fault = "is partial", "clone it without --filter"
+    elif "#" in str(ROOT):
+        fault = f"has a # in its path, {ROOT}", "move or rename the folder"
+    else:
+        return
+    raise PipelineError(
+        f"Git: this clone {fault[0]}, and DVC loses the experiments that it runs in a copy of it; "
+        f"{fault[1]}"
+    )
 
 
 def run_experiment(

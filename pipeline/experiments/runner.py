@@ -12,7 +12,7 @@ from pipeline.data.paths import RAW
 from pipeline.evaluation.paths import EVALUATION
 from pipeline.experiments.definitions import Experiment
 from pipeline.experiments.dvc_run import arguments, remove_experiment, run_experiment
-from pipeline.provenance.git import git, resolve, unknown
+from pipeline.provenance.git import git, read, resolve, unknown
 from pipeline.provenance.params import Params, load_params
 from pipeline.tracking import deadline, store
 from pipeline.tracking.publication import publish_experiment
@@ -57,7 +57,7 @@ def _run(experiment: Experiment, present: Params, env: Mapping[str, str]) -> str
     """Run an experiment, and say what it reached; the one that had its name is replaced."""
     head = resolve("HEAD")
     ref = f"refs/exps/{head[:2]}/{head[2:]}/{experiment.name}"
-    old = git("rev-parse", "--verify", "--quiet", ref).strip()
+    old = resolve(ref)
     if old:
         remove_experiment(experiment.name)  # what need not be run again is in DVC's cache
     copied = unknown(raw_data(experiment))
@@ -67,7 +67,7 @@ def _run(experiment: Experiment, present: Params, env: Mapping[str, str]) -> str
         if old:
             git("update-ref", ref, old)
         raise
-    result = json.loads(git("show", f"{ref}:./{EVALUATION.as_posix()}"))
+    result = json.loads(read(ref, EVALUATION))
     return (
         f"test accuracy {result['accuracy']:.4f}, "
         f"interval {result['accuracy_low']:.4f} to {result['accuracy_high']:.4f}"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pipeline.provenance.git import git
+from pipeline.provenance.git import git, resolve
 
 EXPERIMENT_REF = re.compile(r"refs/exps/\w{2}/\w{38}/(.+)")
 FORMAT = "--format=%H%x09%ct%x09%an"
@@ -21,7 +21,7 @@ class Commit(NamedTuple):
 
 def commits_with(paths: Sequence[str]) -> Iterator[Commit]:
     """Yield the commits that change one of `paths`, the oldest first."""
-    head = git("rev-parse", "--verify", "--quiet", "HEAD")  # none on a branch without commits
+    head = resolve("HEAD")  # none on a branch without commits
     log = git(
         *("log", "--full-history", "--topo-order", "--reverse", FORMAT),
         *("--branches", "--tags", "--remotes", *head.split(), "--", *paths),

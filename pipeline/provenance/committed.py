@@ -17,7 +17,7 @@ from pipeline.model.paths import MODEL
 from pipeline.provenance import state
 from pipeline.provenance.cached_files import CachePath, find_cached, link_cached_folder
 from pipeline.provenance.commits import Commit, branches_by_commit, commits_with, experiments
-from pipeline.provenance.git import extract, git
+from pipeline.provenance.git import extract, resolve
 from pipeline.provenance.origin import (
     Origin,
     describe_changes,
@@ -101,7 +101,7 @@ def _read(
     if not locked.keys() >= set(state.STATE_FILES) or "prepare.dataset" not in params:
         raise DataError(f"{LOCK} is that of another pipeline")
     digests = {path: str(locked[path]) for path in state.STATE_FILES}
-    parent = git("rev-parse", "--verify", "--quiet", f"{commit.sha}~")
+    parent = resolve(f"{commit.sha}~")
     base = parent if commit.experiment else commit.sha
     origin = Origin(
         commit=base,

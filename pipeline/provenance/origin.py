@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.core.params import PARAMS, flatten, unflatten
-from pipeline.provenance.git import ROOT, git
+from pipeline.provenance.git import ROOT, git, read, resolve
 from pipeline.provenance.params import Params
 from pipeline.provenance.state import NEUTRAL
 
@@ -54,17 +54,21 @@ def present_origin(params: Params) -> Origin:
 
     While a stage runs, DVC has removed its outputs: only afterwards can Git tell whether they are
     those of the commit.
+
+    Raises:
+        GitError: Git cannot tell.
     """
     uncommitted = bool(git("status", "--porcelain"))
-    commit, seconds = [*git("log", "-1", "--format=%H %ct").split(), "", ""][:2]
+    commit = resolve("HEAD")  # none before the first one
+    seconds = git("log", "-1", "--format=%ct", commit) if commit else ""
     return Origin(
         commit=commit,
-        branch=git("branch", "--show-current") or _branch_with(commit),
+        branch=git("branch", "--show-current") or (_branch_with(commit) if commit else ""),
         uncommitted=uncommitted,
         experiment=os.environ.get("DVC_EXP_NAME", ""),
         changes=describe_changes(flatten(params), params_at("HEAD" if uncommitted else "HEAD~")),
         seconds=None if uncommitted or not seconds else int(seconds),
-        user=git("var", "GIT_AUTHOR_IDENT").rpartition(" <")[0],
+        user=git("var", "GIT_AUTHOR_IDENT", none=128).rpartition(" <")[0],  # who has no name set
     )
 
 
@@ -76,8 +80,13 @@ def describe_changes(params: Mapping[str, object], base: Mapping[str, object]) -
 
 
 def params_at(revision: str) -> dict[str, object]:
-    """Return the params of a commit by their dotted names; none where it has none to read."""
-    return flatten_sections(parse_yaml(git("show", f"{revision}:./{PARAMS}")))
+    """Return the params of a commit by their dotted names; none where there are none to read.
+
+    Raises:
+        GitError: Git cannot tell.
+    """
+    commit = resolve(revision)
+    return flatten_sections(parse_yaml(read(commit, PARAMS))) if commit else {}
 
 
 def parse_yaml(text: str) -> dict[str, Any]:

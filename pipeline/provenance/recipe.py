@@ -12,7 +12,7 @@ from pipeline.evaluation.paths import EVALUATION
 from pipeline.model.paths import MODEL
 from pipeline.provenance import state
 from pipeline.provenance.committed import experiment_snapshots
-from pipeline.provenance.git import git
+from pipeline.provenance.git import git, resolve
 from pipeline.provenance.origin import parse_yaml
 from pipeline.provenance.paths import CODE, LOCK
 from pipeline.provenance.reproduced import shorten
@@ -47,7 +47,7 @@ def require_in_git(snapshot: Snapshot) -> None:
     Raises:
         PipelineError: it does not; the message names the files.
     """
-    if not git("rev-parse", "--verify", "--quiet", "HEAD"):
+    if not resolve("HEAD"):
         raise PipelineError(
             "Git: there is no commit, and DVC's experiments need one: `git add` and `git commit`"
         )

@@ -59,7 +59,7 @@ def merge_base(revision: str) -> tuple[str, str]:
     """
     found: list[tuple[str, str]] = []
     for trunk in ("origin/main", "main"):
-        commit = git("merge-base", revision, trunk) if resolve(trunk) else ""
+        commit = git("merge-base", revision, trunk, none=1) if resolve(trunk) else ""
         if commit and (not found or git("merge-base", found[0][0], commit) == found[0][0]):
             found.insert(0, (commit, trunk))
     if not found:

@@ -13,7 +13,7 @@ from pipeline.core.arrays import Split
 from pipeline.core.classes import read_classes
 from pipeline.core.errors import PipelineError
 from pipeline.experiments.definitions import Experiment
-from pipeline.experiments.dvc_run import arguments, end_with_terminal
+from pipeline.experiments.dvc_run import arguments, end_with_terminal, require_copies
 from pipeline.experiments.runner import run_all
 from pipeline.provenance.params import Params, load_params
 from pipeline.provenance.reproduced import require_prepared
@@ -133,6 +133,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pipeline.sweep", description=__doc__)
     parser.add_argument("--run", action="store_true", help="run the best trial as an experiment")
     args = parser.parse_args()
+    if args.run:
+        require_copies()
     params = load_params()
     settings = read_settings(params)
     end_with_terminal()

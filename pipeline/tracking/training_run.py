@@ -13,8 +13,9 @@ from typing import Self
 
 from pipeline.core.params import flatten
 from pipeline.provenance import state
+from pipeline.provenance.git import GitError
 from pipeline.provenance.origin import present_origin
-from pipeline.provenance.params import load_params
+from pipeline.provenance.params import Params, load_params
 from pipeline.tracking import deadline, runs, store
 
 COMMAND = [sys.executable, "-m", "pipeline.tracking.recorder"]
@@ -43,22 +44,30 @@ class TrainingRun:
     def __enter__(self) -> Self:
         if store.enabled():
             deadline.remaining()  # what is wrong with its variable is said before training
-            params = load_params()
-            beginning = {
-                "seconds": time.time(),
-                "params": flatten(params),
-                "origin": asdict(present_origin(params)),
-                "tags": {
-                    runs.TRAINING_TAG: state.identify(params, state.TRAINING_FILES),
-                    runs.KEY_TAG: self._key,
-                    **runs.process_tags(),
-                },
-            }
+            try:
+                beginning = self._describe(load_params())
+            except GitError as error:  # better no run than one of the wrong commit
+                deadline.warn(error)
+                deadline.spend(0.0, failed=True)
+                return self
             self._recorder = _start_recorder()
             self._send(**beginning)
             for epoch, metrics in enumerate(self._done, start=1):
                 self.log_epoch(epoch, metrics)
         return self
+
+    def _describe(self, params: Params) -> dict[str, object]:
+        """Return what the run begins with."""
+        return {
+            "seconds": time.time(),
+            "params": flatten(params),
+            "origin": asdict(present_origin(params)),
+            "tags": {
+                runs.TRAINING_TAG: state.identify(params, state.TRAINING_FILES),
+                runs.KEY_TAG: self._key,
+                **runs.process_tags(),
+            },
+        }
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Show the metrics of an epoch, from 1, as exactly as the history has them."""
