@@ -60,14 +60,7 @@ bench: venv  ## measure against the plain script, at full size
 	@$(IN_VENV) python -m benchmarks.run
 
 ui: venv  ## open the MLflow UI on 127.0.0.1, port 5000 or PORT
-	@case "$$MLFLOW_TRACKING_URI" in \
-	    http*) echo "MLFLOW_TRACKING_URI is a server: open $$MLFLOW_TRACKING_URI" >&2; exit 1 ;; \
-	esac; \
-	.venv/bin/python -m pipeline.tracking.view http://127.0.0.1:$(or $(PORT),5000) && \
-	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(IN_VENV) mlflow server \
-	    --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1 \
-	    --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" \
-	    --default-artifact-root mlartifacts
+	@$(IN_VENV) python -m pipeline.tracking.view --port $(or $(PORT),5000)
 
 publish: venv  ## make MLflow agree with Git and DVC
 	@.venv/bin/python -m pipeline.publish

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 from filelock import FileLock
 
@@ -14,6 +15,17 @@ LOCATIONS = {
     "logged_models": "artifact_location",
     "model_versions": "storage_location",
 }
+
+
+def uri_of(path: Path) -> str:
+    """Return the address of an SQLite database.
+
+    In an address, options follow a ?, and a % is the first of a quoted character. With a quoted
+    path after `sqlite://`, MLflow would make a folder of that name.
+    """
+    if {"?", "%"} & {*str(path)}:
+        return f"sqlite+pysqlite:///{quote(str(path))}"
+    return f"sqlite:///{path}"
 
 
 def create_database(path: Path, artifacts: Path, lock: Path) -> None:
@@ -32,7 +44,7 @@ def _create(path: Path, artifacts: Path) -> None:
 
     partial = path.with_name(f".partial-{path.name}")
     partial.unlink(missing_ok=True)
-    store = SqlAlchemyStore(f"sqlite:///{partial}", artifacts.as_uri())  # type: ignore[no-untyped-call]
+    store = SqlAlchemyStore(uri_of(partial), artifacts.as_uri())  # type: ignore[no-untyped-call]
     store.engine.dispose()
     partial.replace(path)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PipelineError
 from pipeline.provenance.git import ROOT
-from pipeline.tracking.database import ARTIFACTS_TAG, create_database, follow_artifacts
+from pipeline.tracking.database import ARTIFACTS_TAG, create_database, follow_artifacts, uri_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient as MlflowClient
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 ARTIFACTS = ROOT / "mlartifacts"
 EXPERIMENT = "pipeline"
 SQLITE = "sqlite:///"
+FILE = "file:"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 # Find out in seconds, not in minutes, that a server does not answer.
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-MESSAGE_LENGTH = 300
+MESSAGE_LENGTH = 1000
+OTHER_VERSION = "out-of-date database schema"
 REMEDY = "`python -m pipeline.publish` fills in what is missing"
 
 
@@ -32,17 +34,25 @@ def enabled() -> bool:
 
 
 def tracking_uri() -> str:
-    """Return MLFLOW_TRACKING_URI, or that of `mlflow.db`; a relative path starts at the root."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
-    path = uri.removeprefix(SQLITE)
-    is_path = path != uri and path and not path.startswith(("/", "file:"))
-    return f"{SQLITE}{ROOT / path}" if is_path else uri
+    """Return MLFLOW_TRACKING_URI, or that of `mlflow.db`; a relative path starts at the root.
+
+    So stages that DVC runs in a copy of the working tree find the same store.
+    """
+    path = database()
+    if path:
+        return uri_of(path)
+    uri = os.environ["MLFLOW_TRACKING_URI"]
+    folder = uri.removeprefix(FILE)
+    is_folder = ":" not in folder and not folder.startswith(("/", "databricks"))
+    return (ROOT / folder).as_uri() if is_folder else uri
 
 
 def database() -> Path | None:
     """Return the SQLite file that is the store, or None where it is something else."""
-    path = tracking_uri().removeprefix(SQLITE)
-    return Path(path) if path.startswith("/") else None
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+    path = uri.removeprefix(SQLITE)
+    is_path = path not in {uri, ""} and not path.startswith(FILE)
+    return ROOT / path if is_path else None
 
 
 def import_mlflow() -> ModuleType:
@@ -114,10 +124,23 @@ def plain_errors() -> Iterator[None]:
         raise
     except Exception as error:  # MLflow's, the database's, the network's
         message = " ".join(f"{type(error).__name__}: {error}".split()).partition(" [SQL: ")[0]
+        if OTHER_VERSION in message:
+            raise PipelineError(_other_version()) from error
         if len(message) > MESSAGE_LENGTH:  # it begins with what was asked, and ends with the cause
             half = MESSAGE_LENGTH // 2
             message = f"{message[:half]} ... {message[-half:]}"
         raise PipelineError(f"MLflow: {message}") from error
+
+
+def _other_version() -> str:
+    """Say what to do about a database whose tables are not those of the installed MLflow."""
+    path = database()
+    backup = f"`cp {path} {path}.bak`" if path else "a backup"
+    return (
+        f"MLflow: the tables of {path or 'the database'} are those of another version of MLflow: "
+        f"after {backup}, `mlflow db upgrade {tracking_uri()}` brings them up to date; where a "
+        "later version has made them, install that one"
+    )
 
 
 def prepare_database() -> None:

@@ -1,14 +1,19 @@
-"""Print where the MLflow UI shows the runs, with what tells them apart and what they reached.
+"""Open the MLflow UI, with a view of the runs: what tells them apart and what they reached.
 
 By itself, its table of runs shows neither params nor metrics. Which columns it shows can be kept
 as a view, a tag of the experiment, that a link opens; the UI lists it under "Views", too.
 """
 
+import argparse
 import json
+import os
 import sys
+from urllib.parse import urlsplit
 
 from pipeline.core import stage
+from pipeline.core.errors import PipelineError
 from pipeline.tracking import runs, store
+from pipeline.tracking.scoring import HOST, bind
 
 KEY = "pipeline"
 TAG = f"mlflow.sharedViewState.{KEY}"
@@ -62,8 +67,8 @@ def _width(heading: str) -> int:
     return 35 + 7 * len(heading)
 
 
-def main() -> None:
-    """Give the experiment its view, unless it has one, and print the link that opens it."""
+def give_view() -> str:
+    """Give the experiment its view, unless it has one; return the experiment's id."""
     with store.plain_errors():
         client, experiment = store.open_store()
         known = client.get_experiment(experiment).tags.get(TAG)
@@ -72,8 +77,25 @@ def main() -> None:
             view = show_groups(view)
         if view != known:
             client.set_experiment_tag(experiment, TAG, view)
+    return experiment
+
+
+def main() -> None:
+    """Print the link that opens the view, and become the server that answers there."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.tracking.view", description=__doc__)
+    parser.add_argument("--port", type=int, default=5000, help="on 127.0.0.1 (default: 5000)")
+    port = parser.parse_args().port
+    uri = store.tracking_uri()
+    if urlsplit(uri).scheme.startswith("http"):
+        raise PipelineError("MLFLOW_TRACKING_URI is a server: open its address in the browser")
+    bind(port).close()  # so that a port in use is told before the server starts
     query = f"workflowType=machine_learning&viewStateShareKey={KEY}"
-    print(f"Runs: {sys.argv[1]}/#/experiments/{experiment}/runs?{query}", flush=True)
+    runs_page = f"http://{HOST}:{port}/#/experiments/{give_view()}/runs?{query}"
+    print(f"Runs: {runs_page}", flush=True)
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", uri]
+    os.execv(sys.executable, [*command, "--default-artifact-root", "mlartifacts"])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Where the runs go: MLflow's variables, and what becomes of a store that is moved."""
 
+import re
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import mlflow
-import pytest
 
-from pipeline.tracking import store
 from tests.conftest import Clone
 from tests.documented import commands_in
 from tests.mlflow_store import artifacts_of, md5, model_folder, run_named, runs_of
@@ -18,29 +19,6 @@ def names_in(uri: str, experiment: str) -> list[str]:
     client = mlflow.MlflowClient(uri)
     found = client.get_experiment_by_name(experiment)
     return [run.info.run_name for run in client.search_runs([found.experiment_id])] if found else []
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("", "sqlite:///{root}/mlflow.db"),
-        ("sqlite:///runs.db", "sqlite:///{root}/runs.db"),
-        ("sqlite:///stores/runs.db", "sqlite:///{root}/stores/runs.db"),
-        ("sqlite:////elsewhere/runs.db", "sqlite:////elsewhere/runs.db"),
-        (
-            "sqlite:///file:/a/runs.db?mode=ro&uri=true",
-            "sqlite:///file:/a/runs.db?mode=ro&uri=true",
-        ),
-        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
-        ("postgresql://me@127.0.0.1/runs", "postgresql://me@127.0.0.1/runs"),
-    ],
-)
-def test_relative_databases_are_at_the_root(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, expected: str
-) -> None:
-    monkeypatch.setattr(store, "ROOT", tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
-    assert store.tracking_uri() == expected.format(root=tmp_path)
 
 
 def test_relative_database_is_that_of_the_root_in_a_temporary_folder_too(clone: Clone) -> None:
@@ -80,6 +58,23 @@ def test_deleted_experiment_is_said_with_what_to_do(clone: Clone) -> None:
     assert result.stdout.count("\n") == 1
     assert f"`{restore}`" in result.stdout
     clone.run(*restore.split(), MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
+    assert "MLflow: refreshed run" in clone.run(*PUBLISH).stdout
+
+
+def test_database_of_another_mlflow_is_named_with_the_remedy(clone: Clone) -> None:
+    """MLflow brings most of them up to date by itself, and refuses the others."""
+    path = clone.path / "mlflow.db"
+    with closing(sqlite3.connect(path)) as db, db:
+        (present,) = db.execute("SELECT version_num FROM alembic_version").fetchone()
+        db.execute("UPDATE alembic_version SET version_num = 'c48cb773bb87'")
+    result = clone.run(*PUBLISH, check=False)
+    assert result.returncode == 1
+    backup, upgrade = re.findall("`(.*?)`", result.stdout)
+    assert (backup, upgrade) == (f"cp {path} {path}.bak", f"mlflow db upgrade sqlite:///{path}")
+    clone.run(*backup.split())
+    with closing(sqlite3.connect(path)) as db, db:  # the tables themselves are of the present one
+        db.execute("UPDATE alembic_version SET version_num = ?", (present,))
+    clone.run(*upgrade.split())
     assert "MLflow: refreshed run" in clone.run(*PUBLISH).stdout
 
 
