@@ -13,7 +13,7 @@ from pipeline.provenance import git
 from pipeline.provenance.commits import commits_with
 from pipeline.provenance.origin import params_at, present_origin
 from pipeline.provenance.params import load_params
-from tests.conftest import FROZEN
+from tests.conftest import FROZEN, ROOT
 
 # What makes Git print something else, or nothing, for those who have set it.
 UNUSUAL = {
@@ -79,6 +79,16 @@ def test_settings_of_the_user_change_no_answer(repository: Path) -> None:
     assert origin.user == "Zoë"
     assert [commit.author for commit in commits_with(["params.yaml"])] == ["Zoë", "Zoë"]
     assert git.unknown_files("naïve") == ["naïve/été.txt"]
+
+
+def test_line_ends_stay_whatever_is_set(repository: Path, tmp_path: Path) -> None:
+    shutil.copy(ROOT / ".gitattributes", repository)
+    run("add", ".")
+    run("commit", "--quiet", "--message", "Attributes")
+    clone = tmp_path / "clone"
+    run("clone", "--quiet", "--config", "core.autocrlf=true", ".", str(clone))
+    assert (clone / "params.yaml").read_bytes() == Path("params.yaml").read_bytes()
+    assert run("status", "--porcelain", cwd=clone) == ""
 
 
 def test_what_is_not_there_is_an_answer(repository: Path) -> None:
