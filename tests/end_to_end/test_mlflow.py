@@ -137,12 +137,3 @@ def test_metrics_appear_while_training(clone: Clone) -> None:
         training.terminate()
         training.communicate(timeout=60)
     assert sorted(run.info.status for run in runs_of(clone)) == ["FINISHED", "KILLED"]
-
-
-def test_store_that_cannot_be_reached_costs_warnings_only(clone: Clone) -> None:
-    before = clone.read()
-    stages = ("--force", "--single-item", "train", "plot")  # the two that know MLflow
-    nowhere = "sqlite:////proc/nowhere/mlflow.db"
-    output = clone.run("dvc", "repro", *stages, MLFLOW_TRACKING_URI=nowhere).stdout
-    assert clone.read() == before
-    assert output.count("`python -m pipeline.publish` fills in what is missing") == 1

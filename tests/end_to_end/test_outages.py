@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,22 @@ from tests.faulty_server import (
 
 # Training, which takes the recorder, and what publishes: in an experiment in which nothing is.
 REPRO = ("dvc", "repro", "--force", "--single-item", "train", "plot")
+# What the two tell MLflow, as children of one process as they are of DVC, without TensorFlow.
+TELL_ALONE = """
+import os, subprocess, sys
+training = '''
+import csv
+from pathlib import Path
+from pipeline.tracking.training_run import TrainingRun
+with TrainingRun("key") as run:
+    for row in csv.DictReader(Path("metrics/history.csv").open()):
+        run.log_epoch(int(row.pop("epoch")), {name: float(value) for name, value in row.items()})
+'''
+for stage, *arguments in (("train", "-c", training), ("plot", "-m", "pipeline.publish")):
+    env = os.environ | {"DVC_STAGE": stage}
+    subprocess.run([sys.executable, *arguments], env=env, check=True)
+"""
+TELL = (sys.executable, "-c", TELL_ALONE)
 ALLOWED_SECONDS = 10.0
 NOISE_SECONDS = 10.0  # by which two runs may differ on a machine under load
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -123,23 +139,28 @@ def steps(run: Run, name: str, database: str) -> list[int]:
     return sorted(point.step for point in points)
 
 
-def reproduce_in_an_outage(
-    clone: Clone, untracked: Untracked, *limited: str, tracking_uri: str = ""
+def reproduce_in_an_outage(clone: Clone, untracked: Untracked, uri: str) -> str:
+    """Check what an outage costs `dvc repro`; return the line that tells of it."""
+    start = time.monotonic()
+    line = tell_in_an_outage(clone, *REPRO, known=untracked.lines, tracking_uri=uri)
+    # Nobody waits for the store's own patience; other runs may make this one slower than that one.
+    assert time.monotonic() - start < 3 * untracked.seconds + ALLOWED_SECONDS + NOISE_SECONDS
+    return line
+
+
+def tell_in_an_outage(
+    clone: Clone, *command: str, known: Sequence[str] = (), tracking_uri: str = ""
 ) -> str:
-    """Check what an outage costs; return the line that tells of it."""
+    """Check what an outage costs a command; return the one line that is not known."""
     whole = clone.read()
     uri = tracking_uri or clone.env["MLFLOW_TRACKING_URI"]
-    start = time.monotonic()
-    output = clone.run(*limited, *REPRO, MLFLOW_TRACKING_URI=uri).stdout
-    seconds = time.monotonic() - start
+    output = clone.run(*command or TELL, MLFLOW_TRACKING_URI=uri).stdout
     assert clone.read() == whole
-    (line,) = [line for line in lines_of(output) if line not in untracked.lines]
+    (line,) = [line for line in lines_of(output) if line not in known]
     assert line.startswith("MLflow: ")
     assert line.endswith(REMEDY)
     waited = json.loads((clone.path / deadline.WAITED).read_text())
     assert waited["seconds"] < ALLOWED_SECONDS
-    # Nobody waits for the store's own patience; other runs may make this one slower than that one.
-    assert seconds < 3 * untracked.seconds + ALLOWED_SECONDS + NOISE_SECONDS
     return line
 
 
@@ -165,70 +186,79 @@ def publish_afterwards(clone: Clone, server: MlflowServer | None = None) -> Run:
 
 def test_server_that_refuses(tracked: Clone, untracked: Untracked) -> None:
     uri = f"http://127.0.0.1:{free_port()}"
-    line = reproduce_in_an_outage(tracked, untracked, tracking_uri=uri)
+    line = reproduce_in_an_outage(tracked, untracked, uri)
     assert "Connection refused" in line  # and not: no answer within 8 s
     publish_afterwards(tracked)
 
 
 @pytest.mark.parametrize("fault", [hang, drip, answer_500])
-def test_server_that_fails_from_the_start(
-    tracked: Clone, untracked: Untracked, fault: Callable[[Handler], None]
-) -> None:
+def test_server_that_fails_from_the_start(tracked: Clone, fault: Callable[[Handler], None]) -> None:
     with failing_server(fault) as failing:
-        reproduce_in_an_outage(tracked, untracked, tracking_uri=failing.uri)
+        tell_in_an_outage(tracked, tracking_uri=failing.uri)
         assert failing.requests
     publish_afterwards(tracked)
 
 
-@pytest.mark.parametrize("fault", [hang, drop])
-def test_server_that_fails_in_the_middle_of_training(
-    tracked: Clone, untracked: Untracked, server: MlflowServer, fault: Callable[[Handler], None]
+def test_server_that_dies_in_the_middle_of_training(
+    tracked: Clone, untracked: Untracked, server: MlflowServer
 ) -> None:
     """What it has of the run by then is completed later, and no other run is added."""
-    dies = fault is drop
-    with failing_server(fault, server, server.kill if dies else lambda: None) as failing:
-        reproduce_in_an_outage(tracked, untracked, tracking_uri=failing.uri)
+    with failing_server(drop, server, server.kill) as failing:
+        reproduce_in_an_outage(tracked, untracked, failing.uri)
+    check_completed(tracked, server, restart=True)
+
+
+def test_server_that_hangs_in_the_middle_of_training(tracked: Clone, server: MlflowServer) -> None:
+    with failing_server(hang, server) as failing:
+        tell_in_an_outage(tracked, tracking_uri=failing.uri)
+    check_completed(tracked, server)
+
+
+def check_completed(tracked: Clone, server: MlflowServer, *, restart: bool = False) -> None:
+    """Check that what was cut off after the first epoch is completed by `publish`."""
     (begun,) = find_runs(tracked, server.database)
     assert begun.info.status == "RUNNING"
     assert steps(begun, "val_loss", server.database) == [1]
-    if dies:
+    if restart:
         server.start()
-    run = publish_afterwards(tracked, server)
-    assert run.info.run_id == begun.info.run_id
+    assert publish_afterwards(tracked, server).info.run_id == begun.info.run_id
 
 
-def test_locked_database(tracked: Clone, untracked: Untracked, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made(tracked: Clone) -> None:
+    tell_in_an_outage(tracked, tracking_uri="sqlite:////proc/nowhere/mlflow.db")
+    publish_afterwards(tracked)
+
+
+def test_locked_database(tracked: Clone, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as db:
         db.execute("BEGIN EXCLUSIVE")
-        reproduce_in_an_outage(tracked, untracked)
+        tell_in_an_outage(tracked)
     assert find_runs(tracked) == []
     publish_afterwards(tracked)
 
 
-def test_database_that_can_only_be_read(
-    tracked: Clone, untracked: Untracked, tmp_path: Path
-) -> None:
+def test_database_that_can_only_be_read(tracked: Clone, tmp_path: Path) -> None:
     uri = f"sqlite:///file:{tmp_path}/mlflow.db?mode=ro&uri=true"  # holds for root, too
-    line = reproduce_in_an_outage(tracked, untracked, tracking_uri=uri)
+    line = tell_in_an_outage(tracked, tracking_uri=uri)
     assert "attempt to write a readonly database" in line
     publish_afterwards(tracked)
 
 
-def test_database_on_a_full_disk(tracked: Clone, untracked: Untracked, tmp_path: Path) -> None:
+def test_database_on_a_full_disk(tracked: Clone, tmp_path: Path) -> None:
     # Not a full disk but, where the database ends, an error like that of one.
     size = (tmp_path / "mlflow.db").stat().st_size
     assert size > max(map(len, tracked.read().values()))  # nothing else is in need of so much
-    line = reproduce_in_an_outage(tracked, untracked, sys.executable, "-c", LIMITED, str(size))
+    line = tell_in_an_outage(tracked, sys.executable, "-c", LIMITED, str(size), *TELL)
     assert "disk" in line
     publish_afterwards(tracked)
 
 
-def test_artifacts_that_cannot_be_written(tracked: Clone, untracked: Untracked) -> None:
+def test_artifacts_that_cannot_be_written(tracked: Clone) -> None:
     """Then training has its run, and publishing fails."""
     artifacts = tracked.path / "mlartifacts"
     shutil.rmtree(artifacts)
     artifacts.touch()
-    reproduce_in_an_outage(tracked, untracked)
+    tell_in_an_outage(tracked)
     (begun,) = find_runs(tracked)
     assert begun.data.tags["incomplete"] == "not evaluated"
     artifacts.unlink()
