@@ -31,7 +31,7 @@ from pipeline.provenance.declarations import (
     find_used,
     names_of,
 )
-from pipeline.provenance.git import unknown_files
+from pipeline.provenance.git import untracked_files
 from pipeline.provenance.params import load_params
 from pipeline.provenance.params_page import PAGE, build_page
 from pipeline.provenance.paths import CODE, PACKAGES, STAGES, VERSIONS
@@ -139,9 +139,9 @@ def _find_untracked(entries: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
     """Yield the files in folders of code that DVC counts, but a clone would not have."""
     deps = {Path(dep) for entry in entries for dep in names_of(entry, "deps")}
     code = sorted(dep for dep in deps if is_within(str(dep), str(CODE)))
-    unknown = {*unknown_files(*map(str, code))}
+    untracked = {*untracked_files(*map(str, code))}
     for path in map(str, files.list_files(code)):
-        if path in unknown:
+        if path in untracked:
             yield Fault(f"{path} is not in Git, but {STAGES} depends on its folder: `git add` it")
 
 

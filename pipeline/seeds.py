@@ -10,7 +10,7 @@ from pipeline.core import files, stage
 from pipeline.core.errors import PipelineError
 from pipeline.data.paths import RAW
 from pipeline.experiments.dvc_run import end_with_terminal, remove_experiment, run_experiment
-from pipeline.provenance.git import unknown
+from pipeline.provenance.git import untracked
 from pipeline.provenance.params import Params, load_params
 from pipeline.provenance.paths import SEEDS
 from pipeline.provenance.recipe import (
@@ -88,7 +88,7 @@ def _train(
         # A store that has not answered is not tried again.
         env = {} if tracked else {"PIPELINE_MLFLOW": "off"}
         data = RAW / str(present.params["prepare.dataset"])
-        run_experiment(name, {SEED: seed}, env, unknown(data))
+        run_experiment(name, {SEED: seed}, env, untracked(data))
         run = find_run(recipe, seed)
         if not run:
             remove_experiment(name)

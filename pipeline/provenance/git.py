@@ -18,13 +18,13 @@ def resolve(revision: str) -> str:
     return git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
 
 
-def unknown(path: Path) -> list[Path]:
+def untracked(path: Path) -> list[Path]:
     """Return what is at a path and not in Git, ignored or not: files, and folders as a whole."""
     listed = _run("ls-files", "--others", "--directory", "-z", "--", str(path))
     return [Path(name) for name in listed.decode(errors="surrogateescape").split("\0") if name]
 
 
-def unknown_files(*paths: str) -> list[str]:
+def untracked_files(*paths: str) -> list[str]:
     """Return the files at or below paths that are not in Git, ignored or not."""
     listed = _run("ls-files", "--others", "-z", "--", *paths)
     return [name for name in listed.decode(errors="surrogateescape").split("\0") if name]
