@@ -6,7 +6,6 @@ wrong.
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -32,6 +31,7 @@ from pipeline.provenance.declarations import (
     names_of,
 )
 from pipeline.provenance.git import untracked_files
+from pipeline.provenance.packages import parse_lock
 from pipeline.provenance.params import load_params
 from pipeline.provenance.params_page import PAGE, build_page
 from pipeline.provenance.paths import CODE, PACKAGES, STAGES, VERSIONS
@@ -116,7 +116,7 @@ def _made() -> Iterator[tuple[Path, str]]:
     """Yield the files that are made from others, with what they are to hold."""
     yield PAGE, build_page()
     if PACKAGES.exists():
-        locked = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", PACKAGES.read_text(), re.MULTILINE))
+        locked = {pin.name: pin.version for pin in parse_lock(PACKAGES.read_text(encoding="utf-8"))}
         versions = params_file.read_mapping(VERSIONS)
         yield VERSIONS, "".join(f"{name}: '{locked.get(name)}'\n" for name in versions)
 

@@ -10,7 +10,7 @@ from pipeline.core.arrays import ByteArray
 from pipeline.core.errors import DataError, PipelineError
 from pipeline.data.idx_folder import read_images
 from pipeline.data.paths import RAW
-from pipeline.provenance.packages import find_unlocked
+from pipeline.provenance.packages import EFFECTS, find_unlocked
 from pipeline.provenance.paths import PACKAGES
 from pipeline.review import changes, measures, tables, verdict, wording
 from pipeline.review.mlflow_runs import Lookup
@@ -74,7 +74,8 @@ def _warnings(old: Revision, new: Revision) -> Iterator[str]:
             "validation has seen them, and the test accuracy is too good"
         )
     for name, before, after in changes.changed_packages(old, new):
-        yield f"`{PACKAGES}` has {name} {after} instead of {before}, which may change any bit"
+        effect = EFFECTS[name]
+        yield f"`{PACKAGES}` has {name} {after} instead of {before}, which may change {effect}"
     if new.folder == Path():
         yield from find_unlocked()
     if new.recorded and not new.spread and not (old.spread and old.recorded == new.recorded):
