@@ -174,8 +174,8 @@ def test_figures_are_those_that_the_code_draws_now(clone: Clone) -> None:
     assert pictures_of(after) == has
 
     clone.commit("Change the figures")
-    github = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "a/b"}
-    report = clone.run("python", "-m", "pipeline.report", "HEAD~", **github).stdout
+    clone.env |= {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "a/b"}
+    report = clone.run("python", "-m", "pipeline.report", "HEAD~").stdout
     assert report.count("<img ") == 2 * len(has.keys() & {f for f in had if f[0] == "f"}) + 1
     assert "| no `learning_speed.png` | <img " in report
     assert "loss.png" not in report
