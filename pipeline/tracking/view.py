@@ -10,7 +10,7 @@ import sys
 from pipeline.core import stage
 from pipeline.tracking import runs, store
 
-KEY = "pipeline"
+KEY = store.EXPERIMENT
 TAG = f"mlflow.sharedViewState.{KEY}"
 METRICS = ["test_accuracy", "test_errors", "val_accuracy"]
 GROUP_METRICS = ["seeds_accuracy_mean", "seeds_accuracy_std"]

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.repo import Repo
 
 from benchmarks.browser import BROWSER_OPTIONS
+from pipeline.model.paths import MODEL
+from pipeline.tracking.store import MODEL_PREFIX
 from tests.conftest import ROOT, Clone, make_once
 from tests.ui import find_browser
 
@@ -90,8 +93,10 @@ def test_dag_goes_from_prepare_to_plot(reproduced: Clone) -> None:
 def test_model_is_a_declared_artifact(reproduced: Clone) -> None:
     shown = reproduced.run("dvc", "ls", ".", "models", "--dvc-only").stdout.split()
     assert shown == ["model.keras"]
-    code = "from dvc.repo import Repo; print(Repo().artifacts.read()['dvc.yaml'])"
-    assert "'digit-classifier'" in reproduced.run("python", "-c", code).stdout
+    with Repo(str(reproduced.path)) as repo:
+        ((name, artifact),) = repo.artifacts.read()["dvc.yaml"].items()
+    assert name.startswith(MODEL_PREFIX)  # as the registered models of MLflow
+    assert (artifact.path, artifact.type) == (MODEL.as_posix(), "model")
 
 
 def test_plots_show_curves_confusion_matrix_and_figures(experiment: Clone) -> None:
