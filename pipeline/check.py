@@ -6,7 +6,6 @@ wrong.
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -31,7 +30,8 @@ from pipeline.provenance.declarations import (
     find_used,
     names_of,
 )
-from pipeline.provenance.git import unknown_files
+from pipeline.provenance.git import untracked_files
+from pipeline.provenance.packages import parse_lock
 from pipeline.provenance.params import load_params
 from pipeline.provenance.params_page import PAGE, build_page
 from pipeline.provenance.paths import CODE, PACKAGES, STAGES, VERSIONS
@@ -46,6 +46,7 @@ def find_faults(only_stages: bool) -> list[Fault]:
     graph = build_graph()
     made = {path for entry in stages.values() for path in names_of(entry, *OUTPUTS)}
     faults = [*_find_refused(), *_find_outside_packages()]
+    imported: set[str] = set()
     if not only_stages:
         faults += _find_refused_experiments()
         faults += _find_outdated()
@@ -55,12 +56,15 @@ def find_faults(only_stages: bool) -> list[Fault]:
         except PipelineError as error:
             faults.append(Fault(str(error)))
             continue
+        imported |= used.modules
         if not used.modules:
             faults += find_unknown(name, entry)
             continue
         faults += compare_code(name, entry, used.modules)
         faults += compare_params(name, entry, used.params)
         faults += compare_paths(name, entry, used.paths, made)
+    if not only_stages and not faults:  # else it may follow from another
+        faults += _find_unused(stages.values(), imported)
     return [*faults, *_find_untracked(stages.values())]
 
 
@@ -116,7 +120,7 @@ def _made() -> Iterator[tuple[Path, str]]:
     """Yield the files that are made from others, with what they are to hold."""
     yield PAGE, build_page()
     if PACKAGES.exists():
-        locked = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", PACKAGES.read_text(), re.MULTILINE))
+        locked = {pin.name: pin.version for pin in parse_lock(PACKAGES.read_text(encoding="utf-8"))}
         versions = params_file.read_mapping(VERSIONS)
         yield VERSIONS, "".join(f"{name}: '{locked.get(name)}'\n" for name in versions)
 
@@ -135,13 +139,28 @@ def _find_outside_packages() -> Iterator[Fault]:
             yield Fault(f"{folder} has no __init__.py, so what it imports cannot be followed")
 
 
+def _find_code(entries: Iterable[Mapping[str, Any]]) -> list[Path]:
+    """Return the modules and folders of code that stages depend on."""
+    deps = {Path(dep) for entry in entries for dep in names_of(entry, "deps")}
+    return sorted(dep for dep in deps if is_within(str(dep), str(CODE)))
+
+
+def _find_unused(entries: Iterable[Mapping[str, Any]], imported: set[str]) -> Iterator[Fault]:
+    """Yield the modules in those folders that no stage imports: an entry was forgotten."""
+    for path in map(str, files.list_files(_find_code(entries))):
+        if path.endswith(".py") and path not in imported:
+            yield Fault(
+                f"{path}: no stage imports it, but {STAGES} depends on its folder: is its entry "
+                "missing (of a figure, a reader, ...)? Else move it away"
+            )
+
+
 def _find_untracked(entries: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
     """Yield the files in folders of code that DVC counts, but a clone would not have."""
-    deps = {Path(dep) for entry in entries for dep in names_of(entry, "deps")}
-    code = sorted(dep for dep in deps if is_within(str(dep), str(CODE)))
-    unknown = {*unknown_files(*map(str, code))}
+    code = _find_code(entries)
+    untracked = {*untracked_files(*map(str, code))}
     for path in map(str, files.list_files(code)):
-        if path in unknown:
+        if path in untracked:
             yield Fault(f"{path} is not in Git, but {STAGES} depends on its folder: `git add` it")
 
 

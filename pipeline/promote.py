@@ -34,7 +34,7 @@ def promote(params: Params, level: float) -> str:
     """
     commit = require_commit()
     publish_present(params)
-    name = params.prepare.dataset
+    name = registry.name_model(params.prepare.dataset)
     metrics = files.read_text(EVALUATION, json.loads)
     with store.plain_errors():
         client, experiment = store.open_store()

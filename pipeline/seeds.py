@@ -15,7 +15,7 @@ from pipeline.experiments.dvc_run import (
     require_copies,
     run_experiment,
 )
-from pipeline.provenance.git import unknown
+from pipeline.provenance.git import untracked
 from pipeline.provenance.params import Params, load_params
 from pipeline.provenance.paths import SEEDS
 from pipeline.provenance.recipe import (
@@ -94,7 +94,7 @@ def _train(
         # A store that has not answered is not tried again.
         env = {} if tracked else {"PIPELINE_MLFLOW": "off"}
         data = RAW / str(present.params["prepare.dataset"])
-        run_experiment(name, {SEED: seed}, env, unknown(data))
+        run_experiment(name, {SEED: seed}, env, untracked(data))
         run = find_run(recipe, seed)
         if not run:
             remove_experiment(name)

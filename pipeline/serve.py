@@ -10,10 +10,10 @@ from pipeline.tracking.scoring import HOST, ScoringServer, bind
 
 
 def serve(name: str, port: int) -> None:
-    """Serve the champion of the data set `name` until the process is told to end.
+    """Serve the champion of a registered model until the process is told to end.
 
     Args:
-        name: of the data set, and so of the registered model.
+        name: of the registered model.
         port: on 127.0.0.1; 0 takes a free one.
 
     Raises:
@@ -40,7 +40,8 @@ def main() -> None:
     """Serve the champion of the data set in params.yaml."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.serve", description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
-    serve(load_params().prepare.dataset, parser.parse_args().port)
+    port = parser.parse_args().port
+    serve(registry.name_model(load_params().prepare.dataset), port)
 
 
 if __name__ == "__main__":

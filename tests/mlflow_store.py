@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import mlflow
 from mlflow.entities import Run
 
+from pipeline.tracking.store import EXPERIMENT
 from tests.conftest import Clone
 
 # A pooled connection would go on reading a database that was removed.
@@ -21,7 +22,7 @@ def client_of(clone: Clone, name: str = "mlflow.db") -> mlflow.MlflowClient:
     return mlflow.MlflowClient(f"sqlite:///{clone.path}/{name}")
 
 
-def runs_of(clone: Clone, experiment: str = "pipeline") -> list[Run]:
+def runs_of(clone: Clone, experiment: str = EXPERIMENT) -> list[Run]:
     """Return all runs, the newest first."""
     client = client_of(clone)
     found = client.get_experiment_by_name(experiment)

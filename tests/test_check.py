@@ -230,6 +230,20 @@ def test_imports_of_a_package_itself_are_followed() -> None:
     assert "dvc.yaml: train imports pipeline/statistics/difference.py: add " in check().stdout
 
 
+@pytest.mark.parametrize("path", ["pipeline/data/csv_file.py", "pipeline/figures/new.py"])
+def test_module_whose_entry_was_forgotten_is_named(project: Path, path: str) -> None:
+    """But stops no `dvc repro`: somebody may be about to write it."""
+    Path(path).touch()
+    subprocess.run(["git", "add", path], cwd=project, check=True)
+
+    result = check()
+
+    assert result.returncode == 1
+    assert result.stdout.startswith(f"{path}: no stage imports it, but dvc.yaml depends on its ")
+    assert result.stdout.count("\n") == 1
+    assert check("--stages").returncode == 0
+
+
 @pytest.mark.usefixtures("project")
 def test_syntax_error_is_one_line() -> None:
     Path("pipeline/model/broken.py").write_text("def")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.core import params_faults, params_file
 from pipeline.core.errors import ParamsError
-from pipeline.core.params_faults import NEUTRAL
+from pipeline.core.params_faults import NEUTRAL_KEY
 
 PARAMS = Path("params.yaml")
 
@@ -72,10 +72,10 @@ class Sections(Strict):
     def neutral_values(cls) -> dict[str, object]:
         """Return the neutral value of each param that has one, by its dotted name."""
         return {
-            f"{section}.{key}": field.json_schema_extra[NEUTRAL]
+            f"{section}.{key}": field.json_schema_extra[NEUTRAL_KEY]
             for section, schema in cls.schemas().items()
             for key, field in schema.model_fields.items()
-            if isinstance(field.json_schema_extra, dict) and NEUTRAL in field.json_schema_extra
+            if isinstance(field.json_schema_extra, dict) and NEUTRAL_KEY in field.json_schema_extra
         }
 
     @classmethod
@@ -93,7 +93,7 @@ def neutral(value: Any, **bounds: Any) -> Any:  # noqa: ANN401
         value: the neutral one.
         bounds: further arguments of pydantic's `Field`, such as `ge`.
     """
-    return Field(json_schema_extra={NEUTRAL: value}, **bounds)
+    return Field(json_schema_extra={NEUTRAL_KEY: value}, **bounds)
 
 
 def unflatten(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

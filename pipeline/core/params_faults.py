@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 _YAML = {"None": "null", "True": "true", "False": "false"}  # how it spells what Python shows
-NEUTRAL = "neutral"  # where a field has the value that states from before it have
+NEUTRAL_KEY = "neutral"  # where a field has the value that states from before it have
 _WORDS = {  # for pydantic's types of error
     "missing": "is missing{line}",
     "extra_forbidden": "is not a known parameter{hint}",
@@ -77,9 +77,9 @@ def _line_to_add(schema: type[BaseModel], section: str, key: str) -> str:
     """Return what to add for a param that files from before it lack, if it is such a one."""
     field = _fields(schema, section).get(key)
     extra = field.json_schema_extra if field else None
-    if not isinstance(extra, dict) or NEUTRAL not in extra:
+    if not isinstance(extra, dict) or NEUTRAL_KEY not in extra:
         return ""
-    value = str(extra[NEUTRAL])
+    value = str(extra[NEUTRAL_KEY])
     return f"; add `{key}: {_YAML.get(value, value)}`, with which all is as before"
 
 

@@ -1,10 +1,12 @@
 """Data sets whose images and labels are arrays, whatever file those come from."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from pipeline.core.arrays import LabelArray, chunks
 from pipeline.core.classes import parse_classes
 from pipeline.core.errors import DataError
 from pipeline.data.raw_data import ArraySplit, Dataset, describe_shape
@@ -17,6 +19,36 @@ class NamedSplit(NamedTuple):
 
     split: ArraySplit
     labels_from: str
+
+
+def check_labels(labels: npt.NDArray[Any], count: int, labels_from: str) -> LabelArray:
+    """Return labels (N,) in the type that the pipeline has for them, uint8 or uint16.
+
+    Args:
+        labels: as a file has them.
+        count: number of images.
+        labels_from: what messages call the place that they come from.
+
+    Raises:
+        DataError: they are not one whole number from 0 to 65,535 for each image, or there are none.
+    """
+    if labels.ndim != 1 or labels.dtype.kind not in "ui":
+        raise DataError(
+            f"{labels_from}: has shape {labels.shape} and type {labels.dtype}, expected (images,) "
+            "of whole numbers"
+        )
+    if len(labels) != count:
+        raise DataError(f"{labels_from}: has {len(labels)} labels for {count} images")
+    if not count:
+        raise DataError(f"{labels_from}: has no labels")
+    largest = np.iinfo(np.uint16).max
+    for part in chunks(labels):
+        if part.min() < 0 or part.max() > largest:
+            wrong = part[(part < 0) | (part > largest)][0]
+            raise DataError(
+                f"{labels_from}: has the label {wrong}, expected 0 to {largest} at most"
+            )
+    return labels.astype(np.uint8 if labels.max() < 256 else np.uint16)
 
 
 def combine_splits(folder: Path, train: NamedSplit, test: NamedSplit) -> Dataset:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.arrays import chunks, temporary_file
+from pipeline.core.arrays import temporary_file
 from pipeline.core.errors import DataError
-from pipeline.data.array_dataset import NamedSplit, combine_splits
+from pipeline.data.array_dataset import NamedSplit, check_labels, combine_splits
 from pipeline.data.raw_data import ArraySplit, Dataset
 
 HEADERS = {
@@ -56,33 +56,12 @@ def _read_split(file: Path, name: str, size: tuple[int, int] | None) -> NamedSpl
         raise DataError(f"{file}: x_{name}: has shape {images.shape}, so it has no pixels")
     if is_grey:
         images = images[..., np.newaxis]
-    return NamedSplit(
-        ArraySplit(images, _check_labels(file, f"y_{name}", labels, len(images)), size),
-        f"{file}: y_{name}",
-    )
-
-
-def _check_labels(
-    file: Path, name: str, labels: npt.NDArray[Any], count: int
-) -> npt.NDArray[np.uint8 | np.uint16]:
+    labels_from = f"{file}: y_{name}"
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "ui":
-        raise DataError(
-            f"{file}: {name}: has shape {labels.shape} and type {labels.dtype}, expected (images,) "
-            "of whole numbers"
-        )
-    if len(labels) != count:
-        raise DataError(f"{file}: {name}: has {len(labels)} labels for {count} images")
-    bounds = np.iinfo(np.uint16)
-    for part in chunks(labels):
-        if part.min() < 0 or part.max() > bounds.max:
-            wrong = part[(part < 0) | (part > bounds.max)][0]
-            raise DataError(
-                f"{file}: {name}: has the label {wrong}, expected 0 to {bounds.max} at most"
-            )
-    small = labels.max() < 256
-    return labels.astype(np.uint8 if small else np.uint16)
+    return NamedSplit(
+        ArraySplit(images, check_labels(labels, len(images), labels_from), size), labels_from
+    )
 
 
 def _read_array(file: Path, name: str) -> npt.NDArray[Any]:

@@ -12,7 +12,7 @@ from pipeline.data.paths import RAW
 from pipeline.evaluation.paths import EVALUATION
 from pipeline.experiments.definitions import Experiment
 from pipeline.experiments.dvc_run import arguments, remove_experiment, run_experiment
-from pipeline.provenance.git import git, read, resolve, unknown
+from pipeline.provenance.git import git, read, resolve, untracked
 from pipeline.provenance.params import Params, load_params
 from pipeline.tracking import deadline, store
 from pipeline.tracking.publication import publish_experiment
@@ -60,7 +60,7 @@ def _run(experiment: Experiment, present: Params, env: Mapping[str, str]) -> str
     old = resolve(ref)
     if old:
         remove_experiment(experiment.name)  # what need not be run again is in DVC's cache
-    copied = unknown(raw_data(experiment))
+    copied = untracked(raw_data(experiment))
     try:
         run_experiment(experiment.name, experiment.changes_from(present), env, copied)
     except BaseException:

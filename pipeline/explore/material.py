@@ -69,7 +69,7 @@ def load_champion(dataset: str) -> tuple[str, keras.Model]:
     """
     with store.plain_errors(), tempfile.TemporaryDirectory() as folder:
         client, _ = store.open_store()
-        version = registry.find_champion(client, dataset)
+        version = registry.find_champion(client, registry.name_model(dataset))
         if not version:
             raise PipelineError("There is no champion yet: `make promote` makes this model one.")
         model = network.read_model(registry.download_model(version, Path(folder)))

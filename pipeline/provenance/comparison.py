@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.core.declared_params import names_by_file
 from pipeline.core.params import PARAMS
-from pipeline.provenance.declarations import OUTPUTS, names_of, params_of
+from pipeline.provenance.declarations import OUTPUTS, names_of
 from pipeline.provenance.paths import CODE, STAGES
 
 FOLDERS = {"core", "data", "model", "training", "evaluation", "figures"}  # others: module by module
@@ -45,9 +46,9 @@ def compare_params(
     name: str, entry: Mapping[str, Any], used: Mapping[str, set[str]]
 ) -> Iterator[Fault]:
     """Yield params that a stage reads and does not declare, and the reverse."""
-    declared = params_of(entry)
+    declared = names_by_file(entry.get("params", []))
     for path in sorted({*declared, *used}):
-        here, there = used.get(path, set()), declared.get(path, set())
+        here, there = used.get(path, set()), {*declared.get(path, [])}
         for param in sorted(here - there):
             missing = param if path == str(PARAMS) else {path: [param]}
             text = f"{STAGES}: {name} uses {param} of {path}: add it to params"

@@ -152,15 +152,6 @@ def names_of(entry: Mapping[str, Any], *kinds: str) -> list[str]:
     return [item if isinstance(item, str) else next(iter(item)) for item in items]
 
 
-def params_of(entry: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return the names of the params that a stage's entry declares, by their file."""
-    declared: dict[str, set[str]] = {}
-    for item in entry.get("params", []):
-        for path, names in ({str(PARAMS): [item]} if isinstance(item, str) else item).items():
-            declared.setdefault(path, set()).update(names or [])
-    return declared
-
-
 def _is_excepted(module: str) -> bool:
     return any(module == name or module.startswith(f"{name}.") for name in EXCEPTED)
 

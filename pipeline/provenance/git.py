@@ -63,7 +63,7 @@ def read(commit: str, path: Path) -> str:
     return git("cat-file", "blob", entry.split()[2]) if entry.startswith(REGULAR) else ""
 
 
-def unknown(path: Path) -> list[Path]:
+def untracked(path: Path) -> list[Path]:
     """Return what is at a path and not in Git, ignored or not: files, and folders as a whole.
 
     Raises:
@@ -72,7 +72,7 @@ def unknown(path: Path) -> list[Path]:
     return [Path(name) for name in _list("--others", "--directory", "--", str(path))]
 
 
-def unknown_files(*paths: str) -> list[str]:
+def untracked_files(*paths: str) -> list[str]:
     """Return the files at or below paths that are not in Git, ignored or not.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.params import Strict
-from pipeline.core.params_faults import NEUTRAL
+from pipeline.core.params_faults import NEUTRAL_KEY
 from pipeline.provenance.state import StateSections
 
 PAGE = Path("docs/params.md")
@@ -68,5 +68,5 @@ def _bounds(field: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _mean(field: Mapping[str, Any]) -> str:
-    neutral = f" Neutral: `{json.dumps(field[NEUTRAL])}`." if NEUTRAL in field else ""
+    neutral = f" Neutral: `{json.dumps(field[NEUTRAL_KEY])}`." if NEUTRAL_KEY in field else ""
     return " ".join(field.get("description", "").split()) + neutral

@@ -1,11 +1,11 @@
 """What was changed between two states: params, stages and why they ran, packages."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.data.paths import RAW
+from pipeline.provenance.packages import EFFECTS, Pin, describe_versions, parse_lock
 from pipeline.provenance.paths import CODE, PACKAGES
 from pipeline.provenance.state import NEUTRAL
 from pipeline.review.revision import (
@@ -16,7 +16,6 @@ from pipeline.review.revision import (
 )
 from pipeline.review.staleness import flatten_locked
 
-BIT_CHANGING = ("tensorflow", "keras")
 ABSENT = "absent"
 NO_STAGE = LockedStage(cmd="")
 
@@ -62,13 +61,12 @@ def changed_stages(old: Revision, new: Revision) -> list[StageChange]:
 
 
 def changed_packages(old: Revision, new: Revision) -> list[tuple[str, str, str]]:
-    """Return name, old and new version of the packages in the lock that can change every bit."""
-    before, after = map(_locked_versions, (old, new))
-    return [
-        (name, before.get(name, ABSENT), after.get(name, ABSENT))
-        for name in BIT_CHANGING
-        if before.get(name) != after.get(name)
-    ]
+    """Return name, old and new versions in the lock of the packages that can change bits."""
+    pins = _read_lock(old), _read_lock(new)
+    versions = {
+        name: [describe_versions(side, name) or ABSENT for side in pins] for name in EFFECTS
+    }
+    return [(name, before, after) for name, (before, after) in versions.items() if before != after]
 
 
 def _compare_stage(name: str, before: LockedStage, after: LockedStage) -> StageChange:
@@ -100,7 +98,7 @@ def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> lis
     return [name for name in names if before.get(name, ABSENT) != after.get(name, ABSENT)]
 
 
-def _locked_versions(revision: Revision) -> dict[str, str]:
+def _read_lock(revision: Revision) -> list[Pin]:
     paths = (revision.folder / name for name in (PACKAGES, FORMER_PACKAGES))
     text = next((path.read_text(encoding="utf-8") for path in paths if path.is_file()), "")
-    return dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", text, re.MULTILINE))
+    return parse_lock(text)

@@ -4,13 +4,14 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.core import files, splits
 from pipeline.core.arrays import ByteArray
 from pipeline.core.errors import DataError, PipelineError
-from pipeline.data.idx_folder import read_images
+from pipeline.data.dataset import read_dataset
 from pipeline.data.paths import RAW
-from pipeline.provenance.packages import find_unlocked
+from pipeline.provenance.packages import EFFECTS, find_unlocked
 from pipeline.provenance.paths import PACKAGES
 from pipeline.review import changes, measures, tables, verdict, wording
 from pipeline.review.mlflow_runs import Lookup
@@ -74,7 +75,8 @@ def _warnings(old: Revision, new: Revision) -> Iterator[str]:
             "validation has seen them, and the test accuracy is too good"
         )
     for name, before, after in changes.changed_packages(old, new):
-        yield f"`{PACKAGES}` has {name} {after} instead of {before}, which may change any bit"
+        effect = EFFECTS[name]
+        yield f"`{PACKAGES}` has {name} {after} instead of {before}, which may change {effect}"
     if new.folder == Path():
         yield from find_unlocked()
     if new.recorded and not new.spread and not (old.spread and old.recorded == new.recorded):
@@ -176,8 +178,8 @@ def _draw(
 def read_test_images(revision: Revision) -> ByteArray:
     """Return the test images of the state.
 
-    The prepared ones, if those that lie here are the state's; else the raw ones in Git, where the
-    pipeline takes the first of them as they are.
+    The prepared ones, if those that lie here are the state's; else the first of the raw ones in
+    Git, as the pipeline takes them.
 
     Raises:
         DataError: there are none, or not those of the state.
@@ -186,12 +188,11 @@ def read_test_images(revision: Revision) -> ByteArray:
     if digest(Path(), prepared) == revision.test_digests[0]:
         return splits.read_split(splits.TEST).images
     folder = RAW / str(revision.params.get("prepare.dataset"))
-    if revision.params.get("prepare.image_size"):
-        raise DataError(f"{folder}: has images of another size; `dvc pull` may bring {prepared}")
-    images, samples = read_images(revision.folder / folder, "t10k"), revision.evaluation.samples
-    if len(images) < samples:
-        raise DataError(f"{folder}: has {len(images)} test images")
-    return images[:samples]
+    size: Any = revision.params.get("prepare.image_size")
+    raw, samples = read_dataset(revision.folder / folder, size).test, revision.evaluation.samples
+    if len(raw) < samples:
+        raise DataError(f"{folder}: has {len(raw)} test images")
+    return raw.read(0, samples).images
 
 
 def _github() -> str:

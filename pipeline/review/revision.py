@@ -49,7 +49,7 @@ class DeclaredStage(_Read):
 
     cmd: str | list[str]
     deps: list[str] = []
-    params: list[str | dict[str, object]] = []
+    params: list[str | dict[str, list[str] | None]] = []
     outs: list[str | dict[str, object]] = []
     metrics: list[str | dict[str, object]] = []
     plots: list[str | dict[str, object]] = []

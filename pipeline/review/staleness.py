@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core import files
+from pipeline.core.declared_params import find_value, names_by_file
 from pipeline.core.params import PARAMS
 from pipeline.data.checksums import read_checksums
 from pipeline.provenance.git import tracked
@@ -107,7 +108,7 @@ def _compare_declared(
         re.sub(r"\$\{([\w.]+)\}", lambda m: str(revision.params.get(m[1])), path)
         for path in declared.deps
     ]
-    params = _declared_params(declared)
+    params = names_by_file(declared.params)
     parts = (
         ("depends on", deps, {dep.path for dep in locked.deps}),
         *(("uses", names, locked.params.get(path, {}).keys()) for path, names in params.items()),
@@ -123,15 +124,6 @@ def _compare_declared(
                 yield f"{STAGES}: stage {name} {verb} {item}, which {LOCK} does not have"
 
 
-def _declared_params(declared: DeclaredStage) -> dict[str, list[str]]:
-    """Return the names of the params that a stage declares, by their file."""
-    params: dict[str, list[str]] = {}
-    for entry in declared.params:
-        for path, names in ({str(PARAMS): [entry]} if isinstance(entry, str) else entry).items():
-            params.setdefault(path, []).extend(map(str, names if isinstance(names, list) else []))
-    return params
-
-
 def _names(items: Sequence[str | dict[str, object]]) -> list[str]:
     return [name for item in items for name in ([item] if isinstance(item, str) else item)]
 
@@ -140,19 +132,23 @@ def _compare_params(
     declared: DeclaredStage, locked: LockedStage, revision: Revision
 ) -> Iterator[str]:
     """Yield where params differ from those that a stage was run with."""
-    sections = _declared_params(declared).get(str(PARAMS), [])
+    sections = names_by_file(declared.params).get(str(PARAMS), [])
     used = flatten_locked(locked)
     for name in revision.params:
         if name not in used and name.partition(".")[0] in sections:
             yield f"{PARAMS}: {name} is not in {LOCK}"
-    for path in map(Path, locked.params):
-        present = revision.params if path == PARAMS else _read_flat(revision.folder / path)
-        for name, value in flatten_locked(locked, path).items():
+    for path, params in locked.params.items():
+        if path == str(PARAMS):
+            wanted, present = used, revision.params
+        else:
+            values = _read_yaml(revision.folder / path)
+            wanted, present = params, {name: find_value(values, name) for name in params}
+        for name, value in wanted.items():
             if present.get(name) != value:
                 yield f"{path}: {name} is {present.get(name)}, but {value} in {LOCK}"
 
 
-def _read_flat(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, Any]:
     return parse_yaml(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 

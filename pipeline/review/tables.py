@@ -106,18 +106,18 @@ def stages_table(stages: Sequence[StageChange]) -> str:
 
 
 def figures_table(old: Revision, new: Revision, address: str) -> str:
-    """Return the figures in Git that differ, linked at their commits.
+    """Return the figures in Git that are new or differ, linked at their commits.
 
-    Nothing where none does, or there is no address of a repository, or no commit, to link to.
+    One that is no longer drawn is left out. Nothing where none is new or differs, or there is no
+    address of a repository, or no commit, to link to.
     """
     if not (address and old.commit and new.commit):
         return ""
-    sides = (old, new)
-    names = {path.name for side in sides for path in (side.folder / FIGURES).glob("*.png")}
+    drawn = (new.folder / FIGURES).rglob("*.png")
     rows = [
-        [_picture(address, side, FIGURES / name) for side in sides]
-        for name in sorted(names)
-        if _bytes(old.folder / FIGURES / name) != _bytes(new.folder / FIGURES / name)
+        [_picture(address, side, path) for side in (old, new)]
+        for path in sorted(one.relative_to(new.folder) for one in drawn)
+        if _bytes(old.folder / path) != _bytes(new.folder / path)
     ]
     return table(["before", "after"], rows) if rows else ""
 

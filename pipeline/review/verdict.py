@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pipeline.model.paths import MODEL
+from pipeline.provenance.packages import WITHOUT_RESULTS
 from pipeline.review.changes import changed_packages, changed_params
 from pipeline.review.revision import Revision
 from pipeline.statistics import paired, unpaired
@@ -111,8 +112,9 @@ def same_images(old: Revision, new: Revision) -> bool:
 
 def differ_in_seed_only(old: Revision, new: Revision) -> bool:
     """Tell whether a seed is all that sets two states apart: same params, data, code, packages."""
-    changed = [name for name, *_ in changed_params(old, new)]
-    return changed == [SEED] and old.given == new.given and not changed_packages(old, new)
+    params = [name for name, *_ in changed_params(old, new)]
+    packages = {name for name, *_ in changed_packages(old, new)}
+    return params == [SEED] and old.given == new.given and packages <= WITHOUT_RESULTS
 
 
 def _same_output(path: str, old: Revision, new: Revision) -> bool:

@@ -4,16 +4,18 @@ import csv
 import json
 import posixpath
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core import files, splits
+from pipeline.core.errors import PipelineError
 from pipeline.data.paths import DATASET
 from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.figures.paths import FIGURES, NETWORK_PICTURES
 from pipeline.provenance.snapshot import Snapshot
-from pipeline.tracking import runs
+from pipeline.tracking import runs, store
 from pipeline.tracking.logged_model import attach_model
 from pipeline.training.paths import HISTORY
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric, Run
 
 REFUSED = re.compile(r"[^\w\-. /]")  # in the names of metrics
+PICTURES = {"figures": FIGURES, "network": NETWORK_PICTURES}  # by the folder of their artifacts
 CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -39,13 +42,49 @@ def add_missing(client: "MlflowClient", experiment: str, run: "Run", snapshot: S
     if not (run.inputs and run.inputs.dataset_inputs):
         client.log_inputs(run_id, datasets=_dataset_inputs(snapshot))
     if snapshot.is_present or runs.STATE_TAG not in run.data.tags:
-        client.log_artifacts(run_id, str(snapshot.folder / FIGURES), "figures")
-        pictures = snapshot.folder / NETWORK_PICTURES
-        if pictures.is_dir():  # they are not in Git: DVC's cache may have lost those of the past
-            client.log_artifacts(run_id, str(pictures), "network")
+        for name, path in PICTURES.items():
+            if (snapshot.folder / path).is_dir():  # DVC's cache may have lost those of the past
+                client.log_artifacts(run_id, str(snapshot.folder / path), name)
         for path in (DATASET, HISTORY, EVALUATION, ERRORS):
             client.log_artifact(run_id, str(snapshot.folder / path), "metrics")
     return model_id is not None
+
+
+def remove_undrawn(client: "MlflowClient", run: "Run", folder: Path) -> str:
+    """Remove the pictures of a run that are no longer drawn; say so where the store keeps them.
+
+    A client of MLflow can delete no artifact; `mlflow gc` does it like this.
+
+    Args:
+        client: of the store.
+        run: of the state that lies in `folder`.
+        folder: that `metrics/` is in.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    undrawn = [
+        artifact
+        for name, path in PICTURES.items()
+        if (folder / path).is_dir()  # else they were not pulled
+        for artifact in _list_files(client, run.info.run_id, name)
+        if not (folder / path / artifact.removeprefix(f"{name}/")).is_file()
+    ]
+    try:
+        with store.plain_errors():
+            repository = get_artifact_repository(run.info.artifact_uri)
+            for artifact in undrawn:
+                repository.delete_artifacts(artifact)  # type: ignore[no-untyped-call]
+    except PipelineError as error:
+        return f"it keeps {', '.join(undrawn)}, which is no longer drawn ({error})"
+    return ""
+
+
+def _list_files(client: "MlflowClient", run_id: str, folder: str) -> Iterator[str]:
+    for artifact in client.list_artifacts(run_id, folder):
+        if artifact.is_dir:
+            yield from _list_files(client, run_id, artifact.path)
+        else:
+            yield artifact.path
 
 
 def has_epochs_of(client: "MlflowClient", run: "Run", snapshot: Snapshot) -> bool:

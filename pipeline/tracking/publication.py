@@ -9,7 +9,7 @@ from pipeline.provenance.committed import committed_snapshots, experiment_snapsh
 from pipeline.provenance.params import Params
 from pipeline.provenance.snapshot import Snapshot, present_snapshot
 from pipeline.tracking import runs, store
-from pipeline.tracking.content import add_missing, has_epochs_of
+from pipeline.tracking.content import add_missing, has_epochs_of, remove_undrawn
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -90,8 +90,10 @@ def publish(client: "MlflowClient", experiment: str, snapshot: Snapshot) -> str:
     _settle(client, run, snapshot)
     for other in repeated:
         client.delete_run(other.info.run_id)
+    kept = remove_undrawn(client, run, snapshot.folder) if known and snapshot.is_present else ""
     line = runs.describe(done, client.get_run(run.info.run_id))
-    return line if has_model else f"{line} without its model, which is not in DVC's cache"
+    line += "" if has_model else " without its model, which is not in DVC's cache"
+    return f"{line}; {kept}" if kept else line
 
 
 def _close_abandoned(client: "MlflowClient", experiment: str) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from pipeline.core.errors import PipelineError
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.tracking import runs
+from pipeline.tracking.store import MODEL_PREFIX
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"  # the alias that is served
+
+
+def name_model(dataset: str) -> str:
+    """Return what the registered model of a data set is called."""
+    return f"{MODEL_PREFIX}{dataset}"
 
 
 def find_run(client: "MlflowClient", experiment: str, state_id: str) -> "Run":

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient as MlflowClient
     from mlflow.entities import Experiment
 
-ARTIFACTS = ROOT / "mlartifacts"
+# What the project is called in a store; another name is another experiment, or other models. The
+# artifact in dvc.yaml has the same prefix.
 EXPERIMENT = "pipeline"
+MODEL_PREFIX = ""  # of the registered models; what follows is the name of their data set
+ARTIFACTS = ROOT / "mlartifacts"
 SQLITE = "sqlite:///"
 FILE = "file:"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")

@@ -15,7 +15,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.tracking import runs, store
 from pipeline.tracking.scoring import HOST, bind
 
-KEY = "pipeline"
+KEY = store.EXPERIMENT
 TAG = f"mlflow.sharedViewState.{KEY}"
 METRICS = ["test_accuracy", "test_errors", "val_accuracy"]
 GROUP_METRICS = ["seeds_accuracy_mean", "seeds_accuracy_std"]

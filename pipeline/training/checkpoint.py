@@ -14,8 +14,8 @@ import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from pipeline.core import files, params_file
+from pipeline.core.declared_params import find_value, names_by_file
 from pipeline.core.errors import PipelineError
-from pipeline.core.params import PARAMS
 from pipeline.core.stage import UNWIND_SECONDS
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -42,7 +42,7 @@ def identify_training() -> str:
     declared = params_file.read_mapping(Path("dvc.yaml"))["stages"]["train"]
     given = [Path(dep) for dep in declared["deps"] if not dep.endswith(".npy")]
     content = {
-        "params": [*_read_declared(declared["params"])],
+        "params": [*_read_params(declared["params"])],
         "files": {str(path): files.md5(path) for path in files.list_files(given)},
         "packages": {name: version(name) for name in PACKAGES},
         "settings": read_settings(),
@@ -50,16 +50,11 @@ def identify_training() -> str:
     return _digest(content)
 
 
-def _read_declared(params: Iterable[str | Mapping[str, list[str]]]) -> Iterator[tuple[str, object]]:
-    """Yield name and value of each param that `dvc.yaml` declares: a section, or a dotted name."""
-    for entry in params:
-        named = {str(PARAMS): [entry]} if isinstance(entry, str) else entry
-        for path, names in named.items():
-            values = params_file.read_mapping(Path(path))
-            for name in names:
-                section, _, key = name.partition(".")
-                value = values.get(section)
-                yield name, value.get(key) if key and isinstance(value, dict) else value
+def _read_params(entries: Iterable[str | Mapping[str, Any]]) -> Iterator[tuple[str, object]]:
+    """Yield name and value of each param that `dvc.yaml` declares."""
+    for path, names in names_by_file(entries).items():
+        values = params_file.read_mapping(Path(path))
+        yield from ((name, find_value(values, name)) for name in names or values)
 
 
 def add_gpus(key: str) -> str:

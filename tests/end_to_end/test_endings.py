@@ -15,6 +15,7 @@ import psutil
 from mlflow.entities import Run
 
 from pipeline.tracking.processes import identify_process
+from pipeline.tracking.store import EXPERIMENT
 from tests.conftest import Clone
 
 HOLD = Path(__file__).parents[1] / "hold"
@@ -28,7 +29,7 @@ def client_of(clone: Clone) -> mlflow.MlflowClient:
 def runs_of(clone: Clone) -> dict[str, Run]:
     """Return the runs by their ids, the newest first."""
     client = client_of(clone)
-    experiment = client.get_experiment_by_name("pipeline")
+    experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     return {run.info.run_id: run for run in client.search_runs([experiment.experiment_id])}
 
@@ -139,7 +140,7 @@ def test_publish_marks_only_runs_of_this_machine_whose_process_is_gone(clone: Cl
     gone.communicate()
     own = identify_process(psutil.Process())
     client, here = client_of(clone), platform.node()
-    experiment = client.get_experiment_by_name("pipeline")
+    experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     expected = {
         client.create_run(

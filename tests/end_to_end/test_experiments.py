@@ -21,6 +21,7 @@ from pipeline.experiments.runner import describe
 from pipeline.experiments.table import results_table
 from pipeline.provenance.params import Params
 from pipeline.tracking.experiment_results import Result, find_results
+from pipeline.tracking.store import EXPERIMENT
 from tests.conftest import FROZEN, ROOT, SMALL, Clone
 from tests.end_to_end.test_rebuild import lose_store
 from tests.end_to_end.test_seeds import experiments_of, observe
@@ -168,7 +169,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.MlflowC
     """A store with an experiment for the pipeline, which `find_results` asks."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
     client = mlflow.MlflowClient(uri)
-    client.create_experiment("pipeline")
+    client.create_experiment(EXPERIMENT)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         yield client
@@ -183,7 +184,7 @@ def record(
     **tags: str,
 ) -> str:
     """Make up a run, and return its id."""
-    experiment = client.get_experiment_by_name("pipeline")
+    experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment
     run_id: str = client.create_run(experiment.experiment_id, start, tags).info.run_id
     for name, value in params.items():

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import fetch
 from pipeline.core.errors import DataError
-from pipeline.provenance.git import unknown
+from pipeline.provenance.git import untracked
 from tests.conftest import Clone
 
 NAMES = [
@@ -151,13 +151,13 @@ def test_damaged_checksums_are_told(folder: Path) -> None:
         fetch.fetch(folder, None)
 
 
-def test_unknown_is_what_git_does_not_have(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_git_does_not_have_is_untracked(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(clone.path)
     raw = Path("data/raw")
     (raw / "fashion-mnist" / NAMES[0]).touch()  # which Git ignores
     (raw / "own/train/a").mkdir(parents=True)
     (raw / "own/train/a/1.png").touch()
 
-    assert unknown(raw / "mnist") == unknown(raw / "none") == []
-    assert unknown(raw / "fashion-mnist") == [raw / "fashion-mnist" / NAMES[0]]
-    assert unknown(raw / "own") == [raw / "own"]
+    assert untracked(raw / "mnist") == untracked(raw / "none") == []
+    assert untracked(raw / "fashion-mnist") == [raw / "fashion-mnist" / NAMES[0]]
+    assert untracked(raw / "own") == [raw / "own"]

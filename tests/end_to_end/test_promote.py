@@ -13,7 +13,11 @@ from mlflow.entities.model_registry import ModelVersion
 
 from pipeline.core.errors import PipelineError
 from pipeline.promote import read_level
+from pipeline.tracking.registry import name_model
+from pipeline.tracking.store import EXPERIMENT
 from tests.conftest import Clone
+
+MODEL = name_model("mnist")
 
 
 class Registry:
@@ -31,18 +35,18 @@ class Registry:
 
     def experiment(self) -> str:
         """Return the id of the experiment in which the pipeline logs."""
-        experiment = self.client.get_experiment_by_name("pipeline")
+        experiment = self.client.get_experiment_by_name(EXPERIMENT)
         assert experiment
         return str(experiment.experiment_id)
 
     def versions(self) -> list[ModelVersion]:
         """Return all versions, the oldest first."""
-        found = self.client.search_model_versions("name = 'mnist'")
+        found = self.client.search_model_versions(f"name = '{MODEL}'")
         return sorted(found, key=lambda version: int(version.version))
 
     def champion(self) -> str:
         """Return the number of the version that has the alias."""
-        return str(self.client.get_model_version_by_alias("mnist", "champion").version)
+        return str(self.client.get_model_version_by_alias(MODEL, "champion").version)
 
     def crown(self, errors: pd.DataFrame, test_md5: str) -> None:
         """Make a champion that was tested on these images with these errors."""
@@ -51,11 +55,11 @@ class Registry:
         tags = [InputTag("mlflow.data.context", "test")]
         self.client.log_inputs(run.run_id, datasets=[DatasetInput(dataset, tags)])
         self.client.log_text(run.run_id, errors.to_csv(index=False), "metrics/errors.csv")
-        self.client.create_registered_model("mnist")
+        self.client.create_registered_model(MODEL)
         version = self.client.create_model_version(
-            "mnist", f"{run.artifact_uri}/model", run.run_id, tags={"commit": "0123456789"}
+            MODEL, f"{run.artifact_uri}/model", run.run_id, tags={"commit": "0123456789"}
         )
-        self.client.set_registered_model_alias("mnist", "champion", version.version)
+        self.client.set_registered_model_alias(MODEL, "champion", version.version)
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +113,9 @@ def test_first_promotion_makes_the_state_champion_once(emptied: Clone) -> None:
     assert version.source == f"models:/{logged.model_id}"
     assert version.run_id == logged.source_run_id
     assert registry.champion() == "1"
-    assert f"mnist version 1 is now the champion: commit {commit[:7]}" in output
+    assert f"{MODEL} version 1 is now the champion: commit {commit[:7]}" in output
 
-    assert one_line(registry.promote()) == "mnist version 1 is the champion already"
+    assert one_line(registry.promote()) == f"{MODEL} version 1 is the champion already"
     assert len(registry.versions()) == 1
 
 
@@ -129,8 +133,8 @@ def test_significantly_worse_model_is_refused_until_the_level_is_lower(
 ) -> None:
     registry.crown(errors[6:], test_md5)
     assert one_line(registry.promote(code=1)) == (  # p = 2 / 2**6
-        "mnist version 2 is not promoted, it is significantly worse than the champion, version 1: "
-        "0 images fixed and 6 broken, p = 0.031 (exact McNemar test, level 0.05)"
+        f"{MODEL} version 2 is not promoted, it is significantly worse than the champion, "
+        "version 1: 0 images fixed and 6 broken, p = 0.031 (exact McNemar test, level 0.05)"
     )
     assert registry.champion() == "1"
 
@@ -155,8 +159,8 @@ def test_errors_of_a_published_run_can_be_compared(registry: Registry) -> None:
     registry.promote()
     (version,) = registry.versions()
     run = registry.client.get_run(str(version.run_id)).info
-    again = registry.client.create_model_version("mnist", f"{run.artifact_uri}/model", run.run_id)
-    registry.client.set_registered_model_alias("mnist", "champion", again.version)
+    again = registry.client.create_model_version(MODEL, f"{run.artifact_uri}/model", run.run_id)
+    registry.client.set_registered_model_alias(MODEL, "champion", again.version)
     assert "0 images fixed and 0 broken, p = 1 " in registry.promote()
     assert registry.champion() == "1"
 

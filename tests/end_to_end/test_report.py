@@ -636,16 +636,26 @@ def test_base_is_where_the_state_left_main(repo: ReviewRepository, run: Report) 
     assert "**0.9598 → 0.9378**" in run("change", "--head", "main")
 
 
+CHANGED_PINS = ("keras==", "numpy==")
+NUMPY_BY_PYTHON = (
+    "numpy==9.8 ; python_full_version < '3.12' \\",
+    "numpy==9.9 ; python_full_version >= '3.12' \\",
+)
+
+
 def test_validation_on_test_images_and_other_packages_are_warned_of(
     repo: ReviewRepository, run: Report
 ) -> None:
     repo.edit_params({"prepare.val_from": "test"})
     lock = repo.path / "requirements/main.txt"
-    (pinned,) = (line for line in lock.read_text().splitlines() if line.startswith("keras=="))
-    lock.write_text(lock.read_text().replace(pinned, "keras==3.99.1 \\"))
+    others = [line for line in lock.read_text().splitlines() if not line.startswith(CHANGED_PINS)]
+    lock.write_text("\n".join(["keras==3.99.1 \\", *NUMPY_BY_PYTHON, *others]))
     text = run("main")
     assert "validates on test images" in text
     assert "`requirements/main.txt` has keras 3.99.1 instead of " in text
+    numpy = "has numpy 9.8 (Python < 3.12), 9.9 (Python >= 3.12) instead of "
+    (line,) = (line for line in text.splitlines() if numpy in line)
+    assert line.endswith(", which may change any bit")
 
 
 def test_output_has_the_report_with_its_pictures_beside_it(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.figures import registry
 from tests.conftest import Clone
 from tests.mlflow_store import runs_of
 
@@ -18,8 +19,8 @@ def test_another_place_and_environment_give_the_same_bytes_and_leave_the_one_run
     (run,) = runs_of(elsewhere)
     shutil.rmtree(elsewhere.path / "metrics")  # the figures are in Git, too: let nothing be left
     notebook = "module://matplotlib_inline.backend_inline"  # which Jupyter exports
-    settings = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "MPLBACKEND": notebook}
-    output = elsewhere.run("dvc", "repro", "--force", PYTHONHASHSEED="1", **settings).stdout
+    elsewhere.env |= {"PYTHONHASHSEED": "1", "TZ": "Pacific/Kiritimati", "LC_ALL": "C"}
+    output = elsewhere.run("dvc", "repro", "--force", MPLBACKEND=notebook).stdout
     assert elsewhere.read() == reproduced.read()
     assert "dvc.lock" in reproduced.read()
     assert elsewhere.run("git", "status", "--porcelain").stdout == ""
@@ -72,16 +73,10 @@ def test_each_stage_writes_exactly_its_files(reproduced: Clone) -> None:
         for split in ("train", "val", "test")
         for kind in ("_images.npy", "_labels.npy", ".md5")
     }
-    figures = {
-        f"metrics/figures/{name}.png"
-        for name in ("accuracy", "confident_errors", "confusion_matrix", "loss", "reliability")
-    }
+    figures = {f"metrics/figures/{name}.png" for name in registry.IN_GIT}
     labels = np.load(clone.path / "data/prepared/test_labels.npy").tolist()
     followed = [f"maps/image_{labels.index(label):05}" for label in range(10)]
-    pictures = {
-        f"metrics/network/{name}.png"
-        for name in ("attributions", "filters", "typical_and_unsure", *followed)
-    }
+    pictures = {f"metrics/network/{name}.png" for name in (*registry.IN_CACHE, *followed)}
     expected = (
         prepared
         | figures

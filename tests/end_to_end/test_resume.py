@@ -13,6 +13,7 @@ import psutil
 import pytest
 from mlflow.entities import Run
 
+from pipeline.tracking.store import EXPERIMENT
 from tests.conftest import Clone
 
 EPOCHS = 60  # more than are over after the last kill
@@ -92,7 +93,7 @@ def announced(lines: list[str]) -> list[int]:
 
 def runs_of(clone: Clone) -> list[Run]:
     client = mlflow.MlflowClient(f"sqlite:///{clone.path}/mlflow.db")
-    experiment = client.get_experiment_by_name("pipeline")
+    experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     return list(client.search_runs([experiment.experiment_id]))
 

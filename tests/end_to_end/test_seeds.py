@@ -22,6 +22,8 @@ from mlflow.entities import Run
 
 from pipeline.seeds import read_count
 from pipeline.tracking.deadline import VARIABLE
+from pipeline.tracking.store import EXPERIMENT
+from pipeline.tracking.view import TAG
 from tests.conftest import Clone
 from tests.end_to_end.test_rebuild import PUBLISH_ALL, content_of, lose_store
 from tests.faulty_server import failing_server, hang
@@ -279,9 +281,9 @@ def test_runs_are_grouped_under_one_parent(seeded: Seeded) -> None:
 
 def test_view_has_columns_of_what_the_parent_shows(clone_of_seeds: Clone) -> None:
     clone_of_seeds.run("python", "-c", "from pipeline.tracking import view; view.give_view()")
-    experiment = client_of(clone_of_seeds).get_experiment_by_name("pipeline")
+    experiment = client_of(clone_of_seeds).get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
-    view = json.loads(experiment.tags["mlflow.sharedViewState.pipeline"])
+    view = json.loads(experiment.tags[TAG])
     state = json.loads(view["state"])
     shown = {f"metrics.`seeds_accuracy_{name}`" for name in ("mean", "std")}
     assert shown <= set(state["selectedColumns"])

@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 from ruamel.yaml import YAML
 
+from pipeline.tracking.registry import name_model
 from tests.conftest import Clone
 
 Images = npt.NDArray[np.uint8]
@@ -190,7 +191,8 @@ def test_without_champion_there_is_nothing_to_serve(reproduced: Clone) -> None:
     result = reproduced.run("python", "-m", "pipeline.serve", "--port", "0", check=False)
     assert result.returncode == 1
     (line,) = result.stdout.splitlines()
-    assert line.startswith("mnist has no champion to serve; `python -m pipeline.promote`")
+    name = name_model("mnist")
+    assert line.startswith(f"{name} has no champion to serve; `python -m pipeline.promote`")
 
 
 @pytest.fixture
@@ -198,7 +200,7 @@ def champion(promoted: Clone, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URI of the champion."""
     monkeypatch.chdir(promoted.path)
     mlflow.set_tracking_uri(f"sqlite:///{promoted.path}/mlflow.db")
-    return "models:/mnist@champion"
+    return f"models:/{name_model('mnist')}@champion"
 
 
 def test_champion_is_the_file_that_dvc_holds(promoted: Clone, champion: str) -> None:

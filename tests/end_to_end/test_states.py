@@ -122,18 +122,64 @@ def test_publishing_does_not_load_tensorflow(clone: Clone) -> None:
     assert not modules & {"tensorflow", "keras"}
 
 
-def test_restyled_figure_updates_the_run(clone: Clone) -> None:
-    style = clone.path / "pipeline/figures/figure_style.py"
-    text = style.read_text()
-    changed = text.replace("DPI = ", "DPI = 20 + ")
-    assert changed != text
-    style.write_text(changed)
+NEW_FIGURE = """
+
+@styled
+def learning_speed(history: pd.DataFrame) -> Figure:
+    \"\"\"Draw how much the training loss falls from epoch to epoch.\"\"\"
+    figure = new_figure(4.4, "Learning speed", "Fall of the training loss")
+    add_axes(figure, 4.4 - TOP - BOTTOM).plot(history["epoch"], -history["loss"].diff())
+    return figure
+"""
+ENTRY = '    "learning_speed": lambda results: curves.learning_speed(results.history),\n'
+
+
+def change_figures(clone: Clone) -> None:
+    """Restyle all, add one, and remove one that is in Git and one that is not."""
+    figures = clone.path / "pipeline/figures"
+    style = (figures / "figure_style.py").read_text()
+    restyled = style.replace("DPI = ", "DPI = 20 + ")
+    assert restyled != style
+    (figures / "figure_style.py").write_text(restyled)
+    with (figures / "curves.py").open("a") as module:
+        module.write(NEW_FIGURE)
+    registry = (figures / "registry.py").read_text()
+    for name in ("loss", "filters"):  # each is one line
+        entry = next(line for line in registry.splitlines(True) if line.startswith(f'    "{name}"'))
+        registry = registry.replace(entry, ENTRY if name == "loss" else "")
+    (figures / "registry.py").write_text(registry)
+
+
+def pictures_of(run: Run) -> dict[str, bytes]:
+    folders = ("figures/", "network/")
+    return {
+        path: content for path, content in artifacts_of(run).items() if path.startswith(folders)
+    }
+
+
+def test_figures_are_those_that_the_code_draws_now(clone: Clone) -> None:
     (before,) = runs_of(clone)
+    had = pictures_of(before)
+    change_figures(clone)
+
     clone.run("dvc", "repro")
+
     (after,) = runs_of(clone)
     assert after.info.run_id == before.info.run_id
-    restyled = (clone.path / "metrics/figures/loss.png").read_bytes()
-    assert artifacts_of(after)["figures/loss.png"] == restyled
+    metrics = clone.path / "metrics"
+    has = {str(p.relative_to(metrics)): p.read_bytes() for p in metrics.rglob("*.png")}
+    assert has.keys() - had.keys() == {"figures/learning_speed.png"}
+    assert had.keys() - has.keys() == {"figures/loss.png", "network/filters.png"}
+    assert all(has[name] != had[name] for name in has.keys() & had.keys())
+    assert pictures_of(after) == has
+
+    clone.commit("Change the figures")
+    clone.env |= {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "a/b"}
+    report = clone.run("python", "-m", "pipeline.report", "HEAD~").stdout
+    assert report.count("<img ") == 2 * len(has.keys() & {f for f in had if f[0] == "f"}) + 1
+    assert "| no `learning_speed.png` | <img " in report
+    assert "loss.png" not in report
+    assert "stale" not in report
 
 
 def test_name_without_changed_params_is_the_commit(clone: Clone) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import mlflow
 
+from pipeline.tracking import store
 from tests.conftest import Clone
 from tests.documented import commands_in
 from tests.mlflow_store import artifacts_of, md5, model_folder, run_named, runs_of
@@ -26,7 +27,7 @@ def test_relative_database_is_that_of_the_root_in_a_temporary_folder_too(clone: 
         *("dvc", "exp", "run", "--temp", "--name", "apart", "-S", "evaluate.confidence=0.8"),
         MLFLOW_TRACKING_URI="sqlite:///runs.db",
     )
-    assert names_in(f"sqlite:///{clone.path}/runs.db", "pipeline") == ["apart"]
+    assert names_in(f"sqlite:///{clone.path}/runs.db", store.EXPERIMENT) == ["apart"]
     assert len(runs_of(clone)) == 1
 
 
@@ -49,7 +50,7 @@ def test_variables_of_mlflow_are_respected_but_the_run_id(clone: Clone) -> None:
 
 def test_deleted_experiment_is_said_with_what_to_do(clone: Clone) -> None:
     client = mlflow.MlflowClient(f"sqlite:///{clone.path}/mlflow.db")
-    experiment = client.get_experiment_by_name("pipeline")
+    experiment = client.get_experiment_by_name(store.EXPERIMENT)
     assert experiment
     client.delete_experiment(experiment.experiment_id)
     result = clone.run(*PUBLISH, check=False)

@@ -58,7 +58,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_settings_of_the_user_change_no_answer(repository: Path) -> None:
     def answers() -> object:
         listed = [(*commit,) for commit in commits_with(["params.yaml"])]
-        return present_origin(load_params()), listed, git.unknown_files("naïve")
+        return present_origin(load_params()), listed, git.untracked_files("naïve")
 
     Path("naïve").mkdir()
     Path("naïve/été.txt").touch()
@@ -78,7 +78,7 @@ def test_settings_of_the_user_change_no_answer(repository: Path) -> None:
     assert params_at("HEAD")["train.epochs"] == 3
     assert origin.user == "Zoë"
     assert [commit.author for commit in commits_with(["params.yaml"])] == ["Zoë", "Zoë"]
-    assert git.unknown_files("naïve") == ["naïve/été.txt"]
+    assert git.untracked_files("naïve") == ["naïve/été.txt"]
 
 
 def test_line_ends_stay_whatever_is_set(repository: Path, tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
-"""A folder of code is stale or not as DVC would say in a clone."""
+"""Code and params are stale or not as DVC would say in a clone."""
 
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from pipeline.review.staleness import digest
+from pipeline.review.parsing import parse_stages
+from pipeline.review.revision import DeclaredStage, LockedStage
+from pipeline.review.staleness import digest, find_stale
 
 LEFT = ("__pycache__/a.pyc", ".ipynb_checkpoints/a.py", "a.py~", ".a.py.swp", ".DS_Store")
 ROOT = Path(__file__).parents[2]
@@ -59,3 +63,52 @@ def test_in_the_working_tree_what_git_tracks_counts(code: Path, tmp_path: Path) 
 
 def test_what_is_not_there_has_no_md5(tmp_path: Path) -> None:
     assert digest(tmp_path, "pipeline/model") is None
+
+
+PARAMS_OF_TWO_FILES = """
+stages:
+  train:
+    cmd: "true"
+    params: [train.seed, versions.yaml: [a.b, deep], all.yaml: ]
+"""
+
+
+@pytest.fixture
+def revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401
+    """A stage with params of several files, whose lock DVC has written; the current folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.yaml").write_text(PARAMS_OF_TWO_FILES)
+    Path("params.yaml").write_text("train: {seed: 0, epochs: 10}\n")
+    Path("versions.yaml").write_text("a: {b: 1, c: 2}\ndeep: {one: {two: [3, 4]}}\n")
+    Path("all.yaml").write_text("x: {y: 5}\n")
+    with Repo.init(no_scm=True) as repo:
+        repo.reproduce()
+    return SimpleNamespace(
+        folder=tmp_path,
+        params={"train.seed": 0, "train.epochs": 10},
+        declared=parse_stages(PARAMS_OF_TWO_FILES, DeclaredStage),
+        stages=parse_stages(Path("dvc.lock").read_text(), LockedStage),
+        made={},
+    )
+
+
+def test_params_of_another_file_are_compared_at_any_depth(revision: Any) -> None:  # noqa: ANN401
+    assert find_stale(revision) == []
+
+    Path("versions.yaml").write_text("a: {b: 1, c: 3}\ndeep: {one: {two: [3, 4]}}\n")
+    assert find_stale(revision) == []  # a.c is not declared
+
+    Path("versions.yaml").write_text("a: {b: 7, c: 2}\ndeep: {one: {two: [3]}}\n")
+    Path("all.yaml").write_text("x: {y: 6}\n")
+    assert find_stale(revision) == [
+        "all.yaml: x is {'y': 6}, but {'y': 5} in dvc.lock",
+        "versions.yaml: a.b is 7, but 1 in dvc.lock",
+        "versions.yaml: deep is {'one': {'two': [3]}}, but {'one': {'two': [3, 4]}} in dvc.lock",
+    ]
+
+
+def test_params_that_the_lock_lacks_are_named(revision: Any) -> None:  # noqa: ANN401
+    declared = PARAMS_OF_TWO_FILES.replace("a.b", "a.b, a.c")
+    revision.declared = parse_stages(declared, DeclaredStage)
+
+    assert find_stale(revision) == ["dvc.yaml: stage train uses a.c, which dvc.lock does not have"]

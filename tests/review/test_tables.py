@@ -13,14 +13,18 @@ ADDRESS = "https://github.com/owner/repository"
 
 @pytest.fixture
 def sides(tmp_path: Path) -> list[Any]:
-    """Two states with one figure of their own, one that differs and one that does not."""
+    """Two states with a figure of their own, one that differs and one that does not.
+
+    The new one also has a figure in a folder.
+    """
     figures = {"old": {"removed": b"1", "loss": b"2", "same": b"3"}}
-    figures["new"] = {"added": b"4", "loss": b"5", "same": b"3"}
+    figures["new"] = {"added": b"4", "loss": b"5", "same": b"3", "parts/first": b"6"}
     for name, contents in figures.items():
         folder = tmp_path / name / "metrics/figures"
-        folder.mkdir(parents=True)
         for figure, content in contents.items():
-            (folder / f"{figure}.png").write_bytes(content)
+            path = folder / f"{figure}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
     return [
         SimpleNamespace(name=name, commit=name, folder=tmp_path / name) for name in ("old", "new")
     ]
@@ -28,10 +32,11 @@ def sides(tmp_path: Path) -> list[Any]:
 
 def picture(side: str, figure: str) -> str:
     address = f"{ADDRESS}/raw/{side}/metrics/figures/{figure}.png"
-    return f'<img src="{address}" width="390" alt="{figure} of {side}">'
+    alt = f"{figure.rpartition('/')[2]} of {side}"
+    return f'<img src="{address}" width="390" alt="{alt}">'
 
 
-def test_figures_that_differ_are_linked_where_they_are(sides: list[Any]) -> None:
+def test_figures_that_are_new_or_differ_are_linked_where_they_are(sides: list[Any]) -> None:
     old, new = sides
 
     assert figures_table(old, new, ADDRESS).splitlines() == [
@@ -39,7 +44,7 @@ def test_figures_that_differ_are_linked_where_they_are(sides: list[Any]) -> None
         "| --- | --- |",
         f"| no `added.png` | {picture('new', 'added')} |",
         f"| {picture('old', 'loss')} | {picture('new', 'loss')} |",
-        f"| {picture('old', 'removed')} | no `removed.png` |",
+        f"| no `first.png` | {picture('new', 'parts/first')} |",
     ]
 
 

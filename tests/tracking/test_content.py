@@ -1,4 +1,4 @@
-"""Which run of a training that was cut off may be completed with a state."""
+"""What a run has of a state: epochs that are its own, and pictures that are still drawn."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.tracking.content import has_epochs_of
+from pipeline.tracking.content import has_epochs_of, remove_undrawn
 
 HISTORY = """epoch,loss,accuracy,val_loss,val_accuracy
 1,0.900000,0.700000,0.800000,0.750000
@@ -34,3 +34,65 @@ def test_run_with_other_epochs_is_of_another_state(
     run: Any = SimpleNamespace(info=SimpleNamespace(run_id="run"))
     snapshot: Any = SimpleNamespace(folder=tmp_path)
     assert has_epochs_of(client, run, snapshot) is expected
+
+
+@pytest.fixture
+def logged(tmp_path: Path) -> Any:  # noqa: ANN401
+    """A run with pictures of which the state of the folder `state` has only some."""
+    for folder, names in {
+        "run/artifacts": ("figures/loss", "figures/old", "network/maps/image_1", "network/old"),
+        "state/metrics": ("figures/loss", "figures/new"),
+    }.items():
+        for name in names:
+            path = tmp_path / folder / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    return SimpleNamespace(
+        info=SimpleNamespace(run_id="run", artifact_uri=str(tmp_path / "run/artifacts"))
+    )
+
+
+def client_of(run: Any) -> Any:  # noqa: ANN401
+    """Return what lists the artifacts of a run as MLflow's client does."""
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+    repository: Any = LocalArtifactRepository(run.info.artifact_uri)
+    return SimpleNamespace(list_artifacts=lambda _run, path: repository.list_artifacts(path))
+
+
+def names_of(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*.png")}
+
+
+def test_pictures_that_are_no_longer_drawn_are_removed_unless_none_were_pulled(
+    logged: Any,  # noqa: ANN401
+    tmp_path: Path,
+) -> None:
+    client = client_of(logged)
+    kept = {"figures/loss.png", "network/maps/image_1.png", "network/old.png"}
+
+    assert remove_undrawn(client, logged, tmp_path / "state") == ""
+    assert names_of(tmp_path / "run/artifacts") == kept
+
+    (tmp_path / "state/metrics/network/maps").mkdir(parents=True)
+    (tmp_path / "state/metrics/network/maps/image_1.png").touch()
+    assert remove_undrawn(client, logged, tmp_path / "state") == ""
+    assert names_of(tmp_path / "run/artifacts") == kept - {"network/old.png"}
+
+
+def test_store_that_removes_nothing_is_said(
+    logged: Any,  # noqa: ANN401
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("403 Client Error: FORBIDDEN")
+
+    monkeypatch.setattr(LocalArtifactRepository, "delete_artifacts", refuse)
+
+    assert remove_undrawn(client_of(logged), logged, tmp_path / "state") == (
+        "it keeps figures/old.png, which is no longer drawn "
+        "(MLflow: PermissionError: 403 Client Error: FORBIDDEN)"
+    )
