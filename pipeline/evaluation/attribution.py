@@ -33,19 +33,24 @@ def layer_outputs(model: keras.Model, images: ByteArray) -> dict[str, FloatArray
 
 
 def first_kernel(model: keras.Model) -> FloatArray:
-    """Return the weights of the first layer that has any, but batch norm.
+    """Return the weights of the first layer that has any, batch norm excepted.
 
     Args:
         model: what `network.build_network` builds.
 
     Returns:
-        A convolution's (height, width, channels, filters), float32; of a dense layer, the weights
-        of each unit in the shape of the image: (height, width, channels, units).
+        A convolution's (height, width, channels, filters), float32; of another layer, the weights
+        of each unit in the shape of the image, (height, width, channels, units), if it reads whole
+        images, or else in a column.
     """
     layers = outputs.run(model, keras.Input(model.input_shape[1:])).layers
     weights = (getattr(layer, "weights", []) for layer in layers)
     kernel = np.asarray(next(found[0] for found in weights if found and found[0].ndim > 1))
-    return kernel if kernel.ndim == 4 else kernel.reshape(*model.input_shape[1:], -1)
+    if kernel.ndim == 4:
+        return kernel
+    image_shape = model.input_shape[1:]
+    reads_all = len(kernel) == np.prod(image_shape)
+    return kernel.reshape(*(image_shape if reads_all else (len(kernel), 1, 1)), -1)
 
 
 def scores(model: keras.Model, images: ByteArray) -> FloatArray:

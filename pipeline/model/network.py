@@ -63,10 +63,10 @@ def _connect(
     def normalize(values: keras.KerasTensor, name: str) -> keras.KerasTensor:
         if not params.batch_norm:
             return values
-        momentum = params.batch_norm_momentum
-        return layers.BatchNormalization(
-            momentum=momentum, synchronized=synchronized, name=f"{name}_norm"
-        )(values)
+        norm = layers.BatchNormalization(
+            momentum=params.batch_norm_momentum, synchronized=synchronized, name=f"{name}_norm"
+        )
+        return norm(values)
 
     def convolve(
         values: keras.KerasTensor, filters: int, size: int, name: str

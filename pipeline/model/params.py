@@ -32,7 +32,7 @@ class ModelParams(Strict):
 
     @property
     def padding(self) -> Literal["same", "valid"]:
-        """Whether convolutions keep the size of their input (`same`), as a shortcut needs."""
+        """`same` where convolutions keep the size of their input, as a shortcut needs."""
         return "same" if self.residual else "valid"
 
 

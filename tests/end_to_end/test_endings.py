@@ -183,7 +183,7 @@ def test_network_that_does_not_fit_the_images_makes_no_run(clone: Clone) -> None
         "encountered when calling MaxPooling2D.call(). Computed output size would be zero or "
         "negative\n"
     )
-    assert runs_of(clone) == known
+    assert runs_of(clone).keys() == known.keys()
 
 
 def test_evaluation_that_fails_leaves_a_run_that_the_next_reproduction_completes(

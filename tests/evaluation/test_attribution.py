@@ -238,6 +238,14 @@ def test_observations_are_of_the_confident_errors_and_of_the_images_asked_for(
     assert_allclose(seen.margins, margins, rtol=1e-3, atol=1e-4)
 
 
+def test_kernel_of_a_layer_that_reads_no_whole_image_is_a_column() -> None:
+    pixels = keras.Input((12, 14, 3), dtype="uint8")
+    means = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(pixels))
+    dense = keras.layers.Dense(4, activation="softmax")
+    model = keras.Model(pixels, dense(means))
+    assert_array_equal(attribution.first_kernel(model)[:, 0, 0], dense.kernel)
+
+
 def test_kernel_of_a_dense_layer_has_the_shape_of_the_image() -> None:
     model = build((12, 14, 3), conv_blocks=[])
     kernel = attribution.first_kernel(model)
