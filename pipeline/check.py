@@ -15,7 +15,11 @@ from ruamel.yaml import YAML
 
 from pipeline.core import files, params_file, stage
 from pipeline.core.errors import ParamsError, PipelineError
+from pipeline.core.params import PARAMS
+from pipeline.data.dataset import read_dataset
+from pipeline.data.paths import RAW
 from pipeline.experiments.definitions import EXPERIMENTS, read_experiments
+from pipeline.model.feature_maps import feature_map_size
 from pipeline.provenance.comparison import (
     Fault,
     compare_code,
@@ -47,7 +51,9 @@ def find_faults(only_stages: bool) -> list[Fault]:
     made = {path for entry in stages.values() for path in names_of(entry, *OUTPUTS)}
     faults = [*_find_refused(), *_find_outside_packages()]
     imported: set[str] = set()
-    if not only_stages:
+    if only_stages:
+        faults += _find_misfit()
+    else:
         faults += _find_refused_experiments()
         faults += _find_outdated()
     for name, entry in stages.items():
@@ -106,6 +112,18 @@ def _find_refused() -> Iterator[Fault]:
         load_params()
     except ParamsError as error:
         yield from map(Fault, str(error).splitlines())
+
+
+def _find_misfit() -> Iterator[Fault]:
+    """Yield what is wrong with a network that leaves nothing of the raw images."""
+    try:
+        params = load_params()
+        raw = read_dataset(RAW / params.prepare.dataset, params.prepare.image_size)
+        feature_map_size(params.model, *raw.train.read(0, 1).images.shape[1:3])
+    except PipelineError:
+        return  # of params, which were checked before, or of data, which stage `prepare` checks
+    except ValueError as error:
+        yield Fault(f"{PARAMS}: {error}")
 
 
 def _find_refused_experiments() -> Iterator[Fault]:

@@ -14,7 +14,7 @@ from pipeline.provenance.git import git, resolve
 from pipeline.provenance.params import Params, load_params
 from pipeline.provenance.reproduced import require_reproduced, shorten
 from pipeline.statistics.paired import compare
-from pipeline.tracking import registry, runs, store
+from pipeline.tracking import registry, runs, scoring, store
 from pipeline.tracking.publication import publish_present
 
 
@@ -30,7 +30,7 @@ def promote(params: Params, level: float) -> str:
 
     Raises:
         PipelineError: the state is not committed; its model is significantly worse than the
-            champion, or was tested on other images; or the store fails.
+            champion, or was tested on other images, or does not answer; or the store fails.
     """
     commit = require_commit()
     publish_present(params)
@@ -51,6 +51,7 @@ def promote(params: Params, level: float) -> str:
             compared = _refuse_worse(title, f"version {champion.version}", old_errors, level)
         else:
             compared = "There was no other champion to compare it with."
+        scoring.require_answer(version)
         registry.make_champion(client, version)
     return (
         f"{title} is now the champion: commit {commit[:7]}, test accuracy "

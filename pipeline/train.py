@@ -41,7 +41,7 @@ def measure_run(seconds: float, images: int) -> dict[str, float]:
 
 def _require_fit(params: ModelParams, height: int, width: int) -> None:
     try:
-        feature_map_size(params.conv_blocks, params.kernel_size, height, width)
+        feature_map_size(params, height, width)
     except ValueError as error:
         raise ParamsError(f"{PARAMS}: {error}") from None
 
@@ -64,7 +64,7 @@ def _lead(
         if done:
             print(f"Going on after epoch {len(done)}, where training was cut off", flush=True)
         with TrainingRun(key_here, done) as run:
-            # Takes seconds, in which the process that the run has started imports MLflow.
+            # Takes seconds, in which the recorder imports MLflow.
             from pipeline.model import network, runtime
             from pipeline.training import trainer
 
@@ -80,7 +80,7 @@ def _lead(
                 run.log_epoch(epoch, measures)
 
             model, rows = trainer.train_network(
-                train, val, classes, params, end_epoch, cluster, saved, save
+                train, val, classes, params, end_epoch, cluster, saved, run.begin, save
             )
             seconds = time.perf_counter() - start
             if identify_training() != key:

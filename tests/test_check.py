@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
@@ -165,6 +166,22 @@ def test_params_that_would_be_refused_are_told_first() -> None:
 
     assert result.returncode == 1
     assert result.stdout == "params.yaml: train.epochs: must be at least 1, got 0\n"
+
+
+@pytest.mark.usefixtures("project")
+def test_network_that_does_not_fit_the_raw_images_is_told_before_a_run() -> None:
+    images, labels = np.zeros((2, 6, 9), np.uint8), np.array([0, 1], np.uint8)
+    Path("data/raw/mnist").mkdir(parents=True)
+    path = "data/raw/mnist/small.npz"
+    np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+
+    result = check("--stages")
+
+    assert result.returncode == 1
+    assert result.stdout == (
+        "params.yaml: model.conv_blocks: layer 3 of block 1 leaves nothing of images of 6x9 "
+        "pixels; use fewer layers or a smaller kernel_size\n"
+    )
 
 
 @pytest.mark.usefixtures("project")

@@ -7,14 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.arrays import ByteArray, FloatArray, chunks
+from pipeline.model import outputs
 from pipeline.model.runtime import EVALUATION_BATCH_SIZE, keras, tf
+
+Forward = Callable[[ByteArray], tuple[dict[str, tf.Tensor], tf.Tensor]]
 
 STEPS, MAX_STEPS = 32, 1024
 BATCH = 32  # steps at a time
 
 
 def layer_outputs(model: keras.Model, images: ByteArray) -> dict[str, FloatArray]:
-    """Return the maps of each convolution, after its ReLU, and of each pooling.
+    """Return the maps that a network names: `outputs.NAMED`.
 
     Args:
         model: what `network.build_network` builds.
@@ -24,25 +27,30 @@ def layer_outputs(model: keras.Model, images: ByteArray) -> dict[str, FloatArray
         Maps (N, h, w, filters), float32, by short names such as conv1_1 and pool1, in the order
         of the network; empty if it has no convolutions.
     """
-    names, forward = _forward(model)
-    batches = [forward(batch)[:-1] for batch in chunks(images, EVALUATION_BATCH_SIZE)]
-    return {
-        name: np.concatenate([maps[place] for maps in batches]) for place, name in enumerate(names)
-    }
+    forward = _forward(model)
+    batches = [forward(batch)[0] for batch in chunks(images, EVALUATION_BATCH_SIZE)]
+    return {name: np.concatenate([maps[name] for maps in batches]) for name in batches[0]}
 
 
 def first_kernel(model: keras.Model) -> FloatArray:
-    """Return the weights of the first layer that has any.
+    """Return the weights of the first layer that has any, batch norm excepted.
 
     Args:
         model: what `network.build_network` builds.
 
     Returns:
-        A convolution's (height, width, channels, filters), float32; of a dense layer, the weights
-        of each unit in the shape of the image: (height, width, channels, units).
+        A convolution's (height, width, channels, filters), float32; of another layer, the weights
+        of each unit in the shape of the image, (height, width, channels, units), if it reads whole
+        images, or else in a column.
     """
-    kernel = np.asarray(next(layer.kernel for layer in model.layers if layer.weights))
-    return kernel if kernel.ndim == 4 else kernel.reshape(*model.input_shape[1:], -1)
+    layers = outputs.run(model, keras.Input(model.input_shape[1:])).layers
+    weights = (getattr(layer, "weights", []) for layer in layers)
+    kernel = np.asarray(next(found[0] for found in weights if found and found[0].ndim > 1))
+    if kernel.ndim == 4:
+        return kernel
+    image_shape = model.input_shape[1:]
+    reads_all = len(kernel) == np.prod(image_shape)
+    return kernel.reshape(*(image_shape if reads_all else (len(kernel), 1, 1)), -1)
 
 
 def scores(model: keras.Model, images: ByteArray) -> FloatArray:
@@ -52,8 +60,8 @@ def scores(model: keras.Model, images: ByteArray) -> FloatArray:
         model: what `network.build_network` builds.
         images: (N, height, width, channels), uint8; N is at least 1.
     """
-    _, forward = _forward(model)
-    return np.concatenate([forward(batch)[-1] for batch in chunks(images, EVALUATION_BATCH_SIZE)])
+    forward = _forward(model)
+    return np.concatenate([forward(batch)[1] for batch in chunks(images, EVALUATION_BATCH_SIZE)])
 
 
 def integrated_gradients(
@@ -101,26 +109,16 @@ def integrated_gradients(
 # Tracing takes longer than many calls, so traced functions are kept, for two models: a page may
 # compare the present one with the champion.
 @lru_cache(maxsize=2)
-def _forward(model: keras.Model) -> tuple[list[str], Callable[[ByteArray], list[tf.Tensor]]]:
-    """Return the names of the maps, and a function that returns these and then the scores."""
-    shown = [
-        layer.name
-        for layer in model.layers
-        if layer.name.startswith("pool")
-        or (layer.name.startswith("conv") and layer.name.endswith("_relu"))
-    ]
+def _forward(model: keras.Model) -> Forward:
+    """Return a function that returns the maps of images by their names, and their scores."""
 
-    def forward(images: tf.Tensor) -> list[tf.Tensor]:
-        values, maps = images, []
-        for layer in model.layers[:-1]:
-            values = layer(values)
-            if layer.name in shown:
-                maps.append(values)
-        return [*maps, _logits(model, values)]
+    def forward(images: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        seen = outputs.run(model, images)
+        return seen.maps, seen.logits()
 
     images = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
-    names = [name.removesuffix("_relu") for name in shown]
-    return names, tf.function(forward, input_signature=[images])
+    traced: Forward = tf.function(forward, input_signature=[images], autograph=False)
+    return traced
 
 
 def _integrate(model: keras.Model, image: ByteArray, chosen: np.int32, steps: int) -> FloatArray:
@@ -156,20 +154,12 @@ def _attribution(model: keras.Model) -> Callable[..., tf.Tensor]:
         path = nodes[:, None, None, None] * pixels
         with tf.GradientTape() as tape:
             tape.watch(path)
-            values = path  # layer by layer: a whole Keras model would round its input
-            for layer in model.layers[:-1]:
-                values = layer(values)
-            score = _logits(model, values)[:, chosen]
+            score = outputs.run(model, path).logits()[:, chosen]
         return pixels * tf.tensordot(weights, tape.gradient(score, path), 1)
 
     image, label = tf.TensorSpec(model.input_shape[1:], tf.uint8), tf.TensorSpec((), tf.int32)
     part = tf.TensorSpec((None,), tf.float32)
     traced: Callable[..., tf.Tensor] = tf.function(
-        attribute, input_signature=[image, label, part, part]
+        attribute, input_signature=[image, label, part, part], autograph=False
     )
     return traced
-
-
-def _logits(model: keras.Model, values: tf.Tensor) -> tf.Tensor:
-    probabilities = model.layers[-1]
-    return values @ probabilities.kernel + probabilities.bias

@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.core import files
 from pipeline.core.arrays import ByteArray, FloatArray, IntArray
 from pipeline.core.errors import DataError
 
 MAPS = "maps/"
+
+LevelArray = ByteArray | npt.NDArray[np.int8]
 
 
 class Observations(NamedTuple):
@@ -24,8 +27,8 @@ class Observations(NamedTuple):
         margins: of the true class, as `selection.score_margins` has it, (N,), float32.
         rivals: the strongest class but the true one, (N,).
         followed: numbers of the images whose maps are kept, (F,).
-        maps: (F, height, width, filters), uint8, of each convolution and pooling by their names,
-            in the order of the network: 0 is 0, and 255 the largest value of the image's layer.
+        maps: (F, height, width, filters) by their names, in the order of the network, as
+            `quantize` makes them.
     """
 
     kernel: FloatArray
@@ -33,13 +36,23 @@ class Observations(NamedTuple):
     margins: FloatArray
     rivals: IntArray
     followed: IntArray
-    maps: dict[str, ByteArray]
+    maps: dict[str, LevelArray]
 
 
-def quantize(maps: FloatArray) -> ByteArray:
-    """Return maps that are not negative as bytes: of each image, 255 is the largest value."""
-    largest = np.maximum(maps.max(axis=(1, 2, 3), keepdims=True), np.finfo(np.float32).tiny)
-    levels: ByteArray = np.rint(maps / largest * 255).astype(np.uint8)
+def quantize(maps: FloatArray) -> LevelArray:
+    """Return the maps of a layer as bytes, whose largest stands for an image's strongest value.
+
+    Args:
+        maps: (F, height, width, filters).
+
+    Returns:
+        Maps of the same shape: uint8, from 0 to 255, or, if any value is negative, int8, from
+        -127 to 127. 0 is 0 in both.
+    """
+    dtype = np.uint8 if maps.min() >= 0 else np.int8
+    strongest = np.abs(maps).max(axis=(1, 2, 3), keepdims=True)
+    strongest = np.maximum(strongest, np.finfo(np.float32).tiny)
+    levels: LevelArray = np.rint(maps / strongest * np.iinfo(dtype).max).astype(dtype)
     return levels
 
 

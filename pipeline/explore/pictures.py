@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.colors import to_rgb
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 from PIL import Image
 
 from pipeline.core.arrays import ByteArray, FloatArray
@@ -14,9 +14,16 @@ from pipeline.figures.figure_style import SKY, VERMILLION
 
 BACKGROUND = "#10151c"  # between maps, and behind them
 GAP = 255  # its place in the palette
+
+
+def _palette(colours: Colormap) -> bytes:
+    shown = [*colours(np.linspace(0, 1, GAP))[:, :3], to_rgb(BACKGROUND)]
+    return bytes((255 * np.array(shown)).astype(np.uint8))
+
+
 # Of evenly rising lightness, and told apart with any kind of colour vision.
-_colours = [*colormaps["viridis"](np.linspace(0, 1, GAP))[:, :3], to_rgb(BACKGROUND)]
-PALETTE = bytes((255 * np.array(_colours)).astype(np.uint8))
+PALETTE = _palette(colormaps["viridis"])
+SIGNED = _palette(LinearSegmentedColormap.from_list("signed", [SKY, "black", VERMILLION]))
 FOR, AGAINST = (255 * np.array([to_rgb(colour) for colour in (VERMILLION, SKY)])).astype(int)
 DIMMED = 0.35  # the image behind its attribution
 
@@ -37,20 +44,24 @@ def to_picture(image: ByteArray, enlarged: int = 1) -> Image.Image:
 def tile(maps: FloatArray) -> Image.Image:
     """Return the maps of a layer beside each other in a square, row by row.
 
-    The strongest value of all is the brightest; square roots let weak ones show, too.
+    The strongest value of all is the brightest; square roots let weak ones show, too. Where any
+    value is negative, 0 is black, and the negative ones are blue, the others orange.
 
     Args:
-        maps: (h, w, filters), at least 0, as after a ReLU.
+        maps: (h, w, filters).
     """
     height, width, filters = maps.shape
     columns = math.ceil(math.sqrt(filters))
     rows = math.ceil(filters / columns)
     levels = np.full((rows * columns, height + 1, width + 1), GAP, np.uint8)
-    shown = np.sqrt(maps / (maps.max() or 1)).transpose(2, 0, 1)
+    shown = (np.sign(maps) * np.sqrt(np.abs(maps) / (np.abs(maps).max() or 1))).transpose(2, 0, 1)
+    signed = maps.min() < 0
+    if signed:
+        shown = (shown + 1) / 2
     levels[:filters, :height, :width] = np.round((GAP - 1) * shown)
     grid = levels.reshape(rows, columns, height + 1, width + 1).swapaxes(1, 2)
     picture = Image.fromarray(grid.reshape(rows * (height + 1), -1)[:-1, :-1], "P")
-    picture.putpalette(PALETTE)
+    picture.putpalette(SIGNED if signed else PALETTE)
     return picture
 
 

@@ -1,10 +1,13 @@
 """Pictures of what a network computes: functions of values that return a `Figure`."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.core.arrays import ByteArray, FloatArray
+from pipeline.evaluation.observations import LevelArray
 from pipeline.figures import mosaic
 from pipeline.figures.canvas import LINE, ROOM, SIDE, Canvas
 from pipeline.figures.figure_style import GREY, format_probability, styled
@@ -48,16 +51,17 @@ def filters(kernel: FloatArray) -> Figure:
 
 @styled
 def activation_maps(
-    image: ByteArray, prediction: pd.Series, maps: dict[str, ByteArray], colours: str
+    image: ByteArray, prediction: pd.Series, maps: Mapping[str, LevelArray], colours: str
 ) -> Figure:
-    """Draw an image and what each convolution, after its ReLU, and each pooling makes of it.
+    """Draw an image and the maps that the layers of a network make of it.
 
     Args:
         image: (height, width, channels).
         prediction: image (its number), label and predicted (short names of classes), and
             probability (of the predicted class).
-        maps: (h, w, filters) for each layer by its name, in the order of the network: 0 to 255.
-            At most 256 maps of a layer are drawn, and large ones are averaged.
+        maps: (h, w, filters) for each layer by its name, in the order of the network, as
+            `observations.quantize` makes them. At most 256 maps of a layer are drawn, and large
+            ones are averaged.
         colours: of grey images, as `picture_parts.grey_colours` has them.
     """
     pictures = {name: _tile_maps(values[..., :MAX_MAPS]) for name, values in maps.items()}
@@ -78,15 +82,21 @@ def activation_maps(
     for name, picture in pictures.items():
         rows, columns, count = maps[name].shape
         caption = f"{name}: {_shown_of(count, MAX_MAPS)} maps of {rows}x{columns}"
-        canvas.write(caption + _averaged(rows, columns), 0, y, va="center")
+        signs = ", blue below 0 and red above" if maps[name].dtype == np.int8 else ""
+        canvas.write(caption + signs + _averaged(rows, columns), 0, y, va="center")
         canvas.paste(picture, 0, y + LINE // 2 + 4)
         y += len(picture) + 2 * LINE
     return canvas.figure
 
 
-def _tile_maps(maps: ByteArray) -> ByteArray:
-    shown = mosaic.shrink(maps.transpose(2, 0, 1))
-    return mosaic.tile(mosaic.show_images(shown[..., None], "gray_r"), ROOM, gap=2)
+def _tile_maps(maps: LevelArray) -> ByteArray:
+    levels = maps.transpose(2, 0, 1)
+    if levels.dtype == np.int8:
+        pictures = mosaic.show_signed(mosaic.shrink(levels.astype(np.float32)), 127)
+    else:
+        shown = mosaic.shrink(levels.astype(np.uint8, copy=False))
+        pictures = mosaic.show_images(shown[..., None], "gray_r")
+    return mosaic.tile(pictures, ROOM, gap=2)
 
 
 def _averaged(height: int, width: int) -> str:

@@ -1,18 +1,17 @@
 """The network and its file."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from pipeline.core import files
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, ParamsError
+from pipeline.core.params import PARAMS
+from pipeline.model import outputs
 from pipeline.model.params import ModelParams
 from pipeline.model.runtime import keras
-
-# Keras's 0.99 takes hundreds of batches to forget how the statistics began; 2,000 images in batches
-# of 64 are 32 an epoch.
-BATCH_NORM_MOMENTUM = 0.9
 
 
 def build_network(
@@ -26,7 +25,11 @@ def build_network(
 
     Convolutional blocks, each closed by a 2x2 max pooling, are followed by dense layers. With
     batch norm, it comes between each of these layers and its ReLU. Dropout is applied to what
-    dense layers read, but never to raw pixels.
+    dense layers read, but never to raw pixels. Residual blocks are those of He et al., "Deep
+    residual learning for image recognition" (CVPR 2016).
+
+    The last layer is the softmax, and the names of layers say whose outputs are shown:
+    `outputs.NAMED`.
 
     Args:
         params: the architecture.
@@ -34,39 +37,72 @@ def build_network(
         classes: their number.
         synchronized: whether batch norm takes the statistics of all replicas together; the
             weights are the same.
+
+    Raises:
+        ParamsError: the images are too small for it.
+        ValueError: its last layer is no softmax.
     """
+    try:
+        network = _connect(params, image_shape, classes, synchronized)
+    except ValueError as error:  # Keras's, of a layer that would leave nothing of them
+        height, width, _ = image_shape
+        raise ParamsError(
+            f"{PARAMS}: model: this network cannot take images of {height}x{width} pixels: "
+            f"{_plain(error)}"
+        ) from error
+    outputs.run(network, keras.Input(image_shape))  # as evaluation will, after training
+    return network
+
+
+def _connect(
+    params: ModelParams, image_shape: tuple[int, int, int], classes: int, synchronized: bool
+) -> keras.Model:
     layers = keras.layers
-    stack = [
-        keras.Input(image_shape, dtype="uint8", name="pixels"),
-        layers.Rescaling(1 / 255, name="scale"),
-    ]
+    use_bias = not params.batch_norm  # it would be subtracted again
 
-    def add_rectified(layer: keras.Layer) -> None:
-        stack.append(layer)
-        if params.batch_norm:
-            norm = layers.BatchNormalization(
-                momentum=BATCH_NORM_MOMENTUM,
-                synchronized=synchronized,
-                name=f"{layer.name}_norm",
-            )
-            stack.append(norm)
-        stack.append(layers.ReLU(name=f"{layer.name}_relu"))
+    def normalize(values: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        if not params.batch_norm:
+            return values
+        norm = layers.BatchNormalization(
+            momentum=params.batch_norm_momentum, synchronized=synchronized, name=f"{name}_norm"
+        )
+        return norm(values)
 
-    # A bias before batch norm would be subtracted again.
-    use_bias = not params.batch_norm
+    def convolve(
+        values: keras.KerasTensor, filters: int, size: int, name: str
+    ) -> keras.KerasTensor:
+        convolution = layers.Conv2D(
+            filters, size, padding=params.padding, use_bias=use_bias, name=name
+        )
+        return normalize(convolution(values), name)
+
+    pixels = keras.Input(image_shape, dtype="uint8", name="pixels")
+    values = layers.Rescaling(1 / 255, name="scale")(pixels)
     for block, filter_counts in enumerate(params.conv_blocks, start=1):
+        shortcut = values
         for number, filters in enumerate(filter_counts, start=1):
             name = f"conv{block}_{number}"
-            add_rectified(layers.Conv2D(filters, params.kernel_size, use_bias=use_bias, name=name))
-        stack.append(layers.MaxPooling2D(2, name=f"pool{block}"))
-    stack.append(layers.Flatten(name="flatten"))
+            values = convolve(values, filters, params.kernel_size, name)
+            if params.residual and number == len(filter_counts):
+                if shortcut.shape[-1] != filters:
+                    shortcut = convolve(shortcut, filters, 1, f"shortcut{block}")
+                name = f"add{block}"
+                values = layers.Add(name=name)([values, shortcut])
+            values = layers.ReLU(name=f"{name}_relu")(values)
+        values = layers.MaxPooling2D(2, name=f"pool{block}")(values)
+    values = layers.Flatten(name="flatten")(values)
     if params.conv_blocks:
-        stack.append(layers.Dropout(params.dropout, name="flatten_dropout"))
+        values = layers.Dropout(params.dropout, name="flatten_dropout")(values)
     for number, units in enumerate(params.dense_units, start=1):
-        add_rectified(layers.Dense(units, use_bias=use_bias, name=f"dense{number}"))
-        stack.append(layers.Dropout(params.dropout, name=f"dense{number}_dropout"))
-    stack.append(layers.Dense(classes, activation="softmax", name="probabilities"))
-    return keras.Sequential(stack, name="classifier")
+        name = f"dense{number}"
+        values = layers.Dense(units, use_bias=use_bias, name=name)(values)
+        values = layers.ReLU(name=f"{name}_relu")(normalize(values, name))
+        values = layers.Dropout(params.dropout, name=f"{name}_dropout")(values)
+    probabilities = layers.Dense(classes, activation="softmax", name="probabilities")(values)
+    network = keras.Model(pixels, probabilities, name="classifier")
+    if params.residual:
+        return network
+    return keras.Sequential(network.layers, name="classifier")  # whose file is what it always was
 
 
 def write_model(path: Path, model: keras.Model) -> None:
@@ -102,6 +138,12 @@ def read_model(path: Path) -> keras.Model:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # and Keras, for what a config may hold
         raise DataError(f"{path}: cannot be loaded ({_one_line(error)}); {files.REMEDY}") from error
+
+
+def _plain(error: ValueError) -> str:
+    """Return what Keras says is wrong, without its colours and the arguments of the call."""
+    text = re.sub(r"\x1b\[\d+m", "", str(error)).partition("Received")[0]
+    return " ".join(text.split()).rstrip(".")
 
 
 def _one_line(error: Exception) -> str:

@@ -1,10 +1,10 @@
 """The params of the network, and those that training and evaluation share."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.core.params import Count, Fraction, Strict
+from pipeline.core.params import Count, Fraction, Strict, neutral
 
 
 class ModelParams(Strict):
@@ -22,6 +22,18 @@ class ModelParams(Strict):
     """Share of the inputs of dense layers, raw pixels excepted, that training drops."""
     batch_norm: bool
     """Whether each layer is normalized before its ReLU."""
+    batch_norm_momentum: Fraction = neutral(0.9)
+    """Share of batch norm's moving statistics that a batch keeps. Keras's own 0.99 takes hundreds
+    of batches to forget how the statistics began; 2,000 images in batches of 64 are 32 an epoch."""
+    residual: bool = neutral(False)
+    """Whether a shortcut adds the input of each block to the output of its last convolution, before
+    the ReLU, through a 1x1 convolution where the filter counts differ; convolutions are then padded
+    to keep the size of their input."""
+
+    @property
+    def padding(self) -> Literal["same", "valid"]:
+        """`same` where convolutions keep the size of their input, as a shortcut needs."""
+        return "same" if self.residual else "valid"
 
 
 class RuntimeParams(Strict):

@@ -21,7 +21,7 @@ class Params(StateSections):
     def _network_fits_resized_images(self) -> Self:
         if self.prepare.image_size:
             height, width = self.prepare.image_size
-            feature_map_size(self.model.conv_blocks, self.model.kernel_size, height, width)
+            feature_map_size(self.model, height, width)
         return self
 
     @model_validator(mode="after")

@@ -100,16 +100,20 @@ def find_faults(space: Mapping[str, Any], params: Params) -> Iterator[str]:
 
 def find_misfits(space: Mapping[str, Range], params: Params, height: int, width: int) -> list[str]:
     """Return what is wrong with networks that do not fit images of this size, in pixels."""
-    blocks, kernel = (
-        space[name].values if name in space else [getattr(params.model, name.partition(".")[2])]
-        for name in ("model.conv_blocks", "model.kernel_size")
-    )
+    shapes = ("conv_blocks", "kernel_size", "residual")
+    values = [
+        space[f"model.{key}"].values if f"model.{key}" in space else [getattr(params.model, key)]
+        for key in shapes
+    ]
     faults = []
-    for filters, side in product(blocks, kernel):
+    for chosen in product(*values):
+        model = params.model.model_copy(update=dict(zip(shapes, chosen, strict=True)))
         try:
-            feature_map_size(filters, side, height, width)
+            feature_map_size(model, height, width)
         except ValueError as error:
-            faults.append(f"space: with {filters} and kernel_size {side}: {error}")
+            faults.append(
+                f"space: with {model.conv_blocks} and kernel_size {model.kernel_size}: {error}"
+            )
     return faults
 
 

@@ -57,7 +57,7 @@ def _log_model(
         source_run_id=run,
         tags={MD5_TAG: snapshot.digests[MODEL]},
     )
-    example = None
+    classes, example = _read_classes(snapshot), None
     if snapshot.test_images:
         example = np.array(np.load(snapshot.test_images, mmap_mode="r")[:1])
     mlflow_model = Model(
@@ -65,11 +65,12 @@ def _log_model(
         run_id=run,
         model_uuid=model.model_id,
         model_id=model.model_id,
-        metadata={"classes": _read_classes(snapshot)},
+        metadata={"classes": classes},
     )
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent, "model")
-        keras_flavor.save_model(folder, mlflow_model, keras_file, _signature(keras_file), example)
+        signature = _signature(keras_file, len(classes))
+        keras_flavor.save_model(folder, mlflow_model, keras_file, signature, example)
         client.log_model_artifacts(model.model_id, str(folder))
     client.finalize_logged_model(model.model_id, "READY")
     model_id: str = model.model_id
@@ -81,15 +82,17 @@ def _read_classes(snapshot: Snapshot) -> list[str]:
     return list(files.read_text(snapshot.folder / EVALUATION, json.loads)["recall"])
 
 
-def _signature(keras_file: Path) -> "ModelSignature":
-    """Return what the model takes, raw pixels, and gives, a probability for each class."""
+def _signature(keras_file: Path, classes: int) -> "ModelSignature":
+    """Return what the model takes and gives, as its file describes it: no TensorFlow is needed.
+
+    A file does not have the shape of each output, but `evaluate` has compared it with the classes.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
     with zipfile.ZipFile(keras_file) as archive:
-        layers = json.loads(archive.read("config.json"))["config"]["layers"]
-    image_shape = layers[0]["config"]["batch_shape"][1:]
-    classes = layers[-1]["config"]["units"]
-    pixels = TensorSpec(np.dtype(np.uint8), (-1, *image_shape))
-    probabilities = TensorSpec(np.dtype(np.float32), (-1, classes))
-    return ModelSignature(Schema([pixels]), Schema([probabilities]))
+        network = json.loads(archive.read("config.json"))["config"]
+    read, softmax = (network["layers"][place]["config"] for place in (0, -1))
+    taken = TensorSpec(np.dtype(read["dtype"]), (-1, *read["batch_shape"][1:]))
+    given = TensorSpec(np.dtype(softmax["dtype"]["config"]["name"]), (-1, classes))
+    return ModelSignature(Schema([taken]), Schema([given]))

@@ -30,6 +30,7 @@ MORE_SECONDS = 5.0
 
 def record(lines: Iterable[str]) -> None:
     """Write what each line says, as JSON: first what the run begins with, last how it ends."""
+    store.import_mlflow()  # while training gets ready
     messages = map(json.loads, lines)
     beginning = next(messages, None)
     if beginning is None:

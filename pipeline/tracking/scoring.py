@@ -2,11 +2,15 @@
 
 import gc
 import socket
+from typing import TYPE_CHECKING
 
 import numpy as np
 import uvicorn
 
 from pipeline.core.errors import PipelineError
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 HOST = "127.0.0.1"  # only this machine: the servers know no passwords
 
@@ -32,6 +36,31 @@ class ScoringServer:
     def run(self, listener: socket.socket) -> None:
         """Answer requests until the process is told to end."""
         uvicorn.Server(uvicorn.Config(self._app, log_level="warning")).run(sockets=[listener])
+
+
+def require_answer(version: "ModelVersion") -> None:
+    """Check that a version predicts its own input example, as it will when it is served.
+
+    Raises:
+        PipelineError: it has none, or gives no probabilities for it.
+    """
+    from mlflow import pyfunc
+
+    from pipeline.model import runtime  # noqa: F401, or TensorFlow's import fills the screen
+
+    title = f"{version.name} version {version.version} is not promoted, "
+    try:
+        model = pyfunc.load_model(f"models:/{version.name}/{version.version}")
+        if model.input_example is None:
+            raise PipelineError(f"{title}it has no input example to predict")
+        sums = model.predict(model.input_example).sum(axis=-1)
+    except PipelineError:
+        raise
+    except Exception as error:  # of whatever its code and file hold
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PipelineError(f"{title}it cannot predict its input example: {message}") from error
+    if not np.allclose(sums, 1, atol=1e-3):
+        raise PipelineError(f"{title}the probabilities of its input example add up to {sums}")
 
 
 def bind(port: int) -> socket.socket:

@@ -15,7 +15,7 @@ from pipeline.core.params import flatten
 from pipeline.provenance import state
 from pipeline.provenance.git import GitError
 from pipeline.provenance.origin import present_origin
-from pipeline.provenance.params import Params, load_params
+from pipeline.provenance.params import load_params
 from pipeline.tracking import deadline, runs, store
 
 COMMAND = [sys.executable, "-m", "pipeline.tracking.recorder"]
@@ -24,6 +24,8 @@ ERROR_LENGTH = 1000  # a message that fits the pipe is written whole or not at a
 
 class TrainingRun:
     """The run of a training, which a process beside it writes while it goes on.
+
+    The process starts at once, to import MLflow while TensorFlow is; `begin` opens the run.
 
     Where training goes on that was cut off, so does its run.
 
@@ -40,34 +42,39 @@ class TrainingRun:
         """
         self._key, self._done = key, done
         self._recorder: subprocess.Popen[bytes] | None = None
+        self._begun = False
 
     def __enter__(self) -> Self:
         if store.enabled():
             deadline.remaining()  # what is wrong with its variable is said before training
-            try:
-                beginning = self._describe(load_params())
-            except GitError as error:  # better no run than one of the wrong commit
-                deadline.warn(error)
-                deadline.spend(0.0, failed=True)
-                return self
             self._recorder = _start_recorder()
-            self._send(**beginning)
-            for epoch, metrics in enumerate(self._done, start=1):
-                self.log_epoch(epoch, metrics)
         return self
 
-    def _describe(self, params: Params) -> dict[str, object]:
-        """Return what the run begins with."""
-        return {
+    def begin(self) -> None:
+        """Open the run: what is refused before that makes none."""
+        if not self._recorder:
+            return
+        params = load_params()
+        try:
+            origin = present_origin(params)
+        except GitError as error:  # better no run than one of the wrong commit
+            deadline.warn(error)
+            deadline.spend(0.0, failed=True)
+            return
+        beginning = {
             "seconds": time.time(),
             "params": flatten(params),
-            "origin": asdict(present_origin(params)),
+            "origin": asdict(origin),
             "tags": {
                 runs.TRAINING_TAG: state.identify(params, state.TRAINING_FILES),
                 runs.KEY_TAG: self._key,
                 **runs.process_tags(),
             },
         }
+        self._begun = True
+        self._send(**beginning)
+        for epoch, metrics in enumerate(self._done, start=1):
+            self.log_epoch(epoch, metrics)
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Show the metrics of an epoch, from 1, as exactly as the history has them."""
@@ -85,23 +92,24 @@ class TrainingRun:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        now = time.time()
-        if kind is None:
-            self._send(status="FINISHED", seconds=now)
-        elif issubclass(kind, Exception):
-            message = f"{kind.__name__}: {error}"[:ERROR_LENGTH]
-            self._send(status="FAILED", seconds=now, error=message)
-        else:
-            self._send(status="KILLED", seconds=now)
+        self._send(**_describe_end(kind, error), seconds=time.time())
         if self._recorder:
             _wait(self._recorder)
 
     def _send(self, **message: object) -> None:
         """Tell the recorder; what it does not take, `publish` fills in."""
-        if self._recorder and self._recorder.stdin:
+        if self._begun and self._recorder and self._recorder.stdin:
             line = json.dumps(message) + "\n"
             with suppress(BlockingIOError, BrokenPipeError):  # it is stuck, or has ended
                 os.write(self._recorder.stdin.fileno(), line.encode())
+
+
+def _describe_end(kind: type[BaseException] | None, error: BaseException | None) -> dict[str, str]:
+    if kind is None:
+        return {"status": "FINISHED"}
+    if issubclass(kind, Exception):
+        return {"status": "FAILED", "error": f"{kind.__name__}: {error}"[:ERROR_LENGTH]}
+    return {"status": "KILLED"}
 
 
 def _start_recorder() -> subprocess.Popen[bytes]:

@@ -1,6 +1,6 @@
 """A network that learns: what one epoch does to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +48,7 @@ class Learner:
         self._worker: int = (resolver.task_id or 0) if resolver else 0
         with strategy.scope():
             optimizer.build(network.trainable_variables)
-        layers = [augment, *network.layers]
-        self._generators = [x.seed_generator for x in layers if hasattr(x, "seed_generator")]
+        self._random_states = _random_states([augment, network] if augment else [network])
         self._train_step = tf.function(self._train_batch, reduce_retracing=True)
         self._test_step = tf.function(self._test_batch, reduce_retracing=True)
 
@@ -85,9 +84,9 @@ class Learner:
 
     def _reseed(self, epoch: int) -> None:
         """Let each worker draw its own random numbers, the same in each training."""
-        for place, generator in enumerate(self._generators):
+        for place, state in enumerate(self._random_states):
             numbers = np.random.SeedSequence([self._seed, epoch, self._worker, place])
-            generator.state.assign([numbers.generate_state(1)[0] >> 1, 0])  # Keras takes 31 bits
+            state.assign([numbers.generate_state(1)[0] >> 1, 0])  # Keras takes 31 bits
 
     def _run(
         self,
@@ -147,6 +146,15 @@ class Learner:
 def shuffle(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
     """Return the order of the images in an epoch, a permutation (count,) of their numbers."""
     return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def _random_states(layers: Iterable[keras.Layer]) -> list[keras.Variable]:
+    """Return what random layers draw from, at any depth: all that is no weight, as Keras has it."""
+    states = []
+    for layer in layers:
+        weights = {id(weight) for weight in layer.weights}
+        states += [variable for variable in layer.variables if id(variable) not in weights]
+    return states
 
 
 def _sums(

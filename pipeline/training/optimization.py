@@ -32,4 +32,5 @@ def build_optimizer(params: TrainParams, steps: int) -> keras.Optimizer:
     rate = params.learning_rate
     if params.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps)
-    return type(keras.optimizers.get(params.optimizer))(rate)
+    settings = {"weight_decay": params.weight_decay} if params.optimizer == "adamw" else {}
+    return type(keras.optimizers.get(params.optimizer))(rate, **settings)

@@ -4,7 +4,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from pipeline.core.params import Count, Fraction, Sections, Strict
+from pipeline.core.params import Count, Fraction, Sections, Strict, neutral
 from pipeline.model.params import ModelParams, RuntimeParams
 
 
@@ -27,11 +27,14 @@ class TrainParams(RuntimeParams):
     batch_size: Count
     """Images in a step, over all workers."""
     optimizer: Literal["adam", "sgd", "rmsprop", "adamw"]
-    """Keras's optimizer of that name, with its default settings."""
+    """Keras's optimizer of that name, with its default settings but for those below."""
     learning_rate: float = Field(gt=0)
     """Of the optimizer, at the start."""
     learning_rate_schedule: Literal["constant", "cosine"]
     """`cosine` lets the learning rate fall to 0 over all steps."""
+    weight_decay: float = neutral(0.004, ge=0)
+    """Of `adamw`: the share of each weight that a step takes away, times the learning rate. The
+    others have none: whoever wants weight decay with `adam` takes `adamw`."""
     label_smoothing: Fraction
     """Share of the target that is spread evenly over all classes."""
     early_stopping_patience: Count | None

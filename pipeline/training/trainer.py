@@ -28,6 +28,7 @@ def train_network(
     on_epoch_end: EpochEnd,
     cluster: Cluster = ALONE,
     saved: Arrays | None = None,
+    on_start: Callable[[], None] = lambda: None,
     save: Callable[[Arrays], None] | None = None,
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train a new network, or go on with one whose training was cut off.
@@ -42,12 +43,14 @@ def train_network(
             the plain images; label smoothing raises loss and val_loss.
         cluster: the workers, all of which call this with the same data and params.
         saved: what `save` was given last; only the chief needs it.
+        on_start: is called once the network is built.
         save: is given after each epoch all that is needed to go on.
 
     Returns:
         The network, without the optimizer, and one row per epoch with these four and the epoch.
 
     Raises:
+        ParamsError: the network does not fit the images.
         PipelineError: a loss is not finite, which no later epoch can mend, or a worker is lost.
     """
     patience = params.train.early_stopping_patience
@@ -55,6 +58,7 @@ def train_network(
         with replicas.starting(cluster):
             strategy = replicas.make_strategy(cluster)
             learner = _build_learner(strategy, train, classes, params)
+            on_start()
             state = saved or _begin(learner, params)
             if not cluster.is_alone:
                 state = replicas.broadcast(strategy, state, is_chief=cluster.is_chief)

@@ -171,3 +171,17 @@ def test_training_that_fails_leaves_a_failed_run_with_the_error(clone: Clone) ->
     kind, _, message = run.data.tags["error"].partition(": ")
     assert kind == "PipelineError"
     assert message in result.stdout.splitlines()
+
+
+def test_network_that_does_not_fit_the_images_makes_no_run(clone: Clone) -> None:
+    """Whatever it is built of: what only Keras can tell is told before the run opens."""
+    known, path = runs_of(clone), clone.path / "pipeline/model/network.py"
+    path.write_text(path.read_text().replace("MaxPooling2D(2,", "MaxPooling2D(30,"))
+    result = clone.run("python", "-m", "pipeline.train", check=False)
+    assert result.returncode == 2
+    assert result.stdout == (
+        "params.yaml: model: this network cannot take images of 28x28 pixels: Exception "
+        "encountered when calling MaxPooling2D.call(). Computed output size would be zero or "
+        "negative\n"
+    )
+    assert runs_of(clone).keys() == known.keys()

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from mlflow import pyfunc
 from mlflow.models import Model
 from PIL import Image
 from playwright.sync_api import expect
@@ -60,6 +61,9 @@ DATA: dict[str, tuple[Writer, list[str], tuple[int, ...]]] = {
     "many": (write_class_folders, [f"class {label:03}" for label in range(260)], (12, 12)),
 }
 
+NETWORKS: dict[str, dict[str, object]] = {  # but for the lesson's
+    "colour": {"model.residual": True, "model.batch_norm": True}
+}
 
 Reproduce = Callable[[str], Clone]
 
@@ -78,6 +82,7 @@ def reproduce(tmp_path_factory: pytest.TempPathFactory) -> Reproduce:
             "prepare.val_samples": len(names),
             "prepare.test_samples": 2 * len(names),
             "train.epochs": 1,
+            **NETWORKS.get(dataset, {}),
         }
         clone.edit_params(params)
         output = clone.run("dvc", "repro").stdout
@@ -112,7 +117,25 @@ def test_sizes_and_classes_follow_from_the_data(reproduce: Reproduce, dataset: s
 
     (run,) = runs_of(clone)
     assert sum(name.startswith("test_recall.") for name in run.data.metrics) == len(names)
-    assert Model.load(str(model_folder(clone, run))).metadata == {"classes": names}
+    folder = str(model_folder(clone, run))
+    logged = Model.load(folder)
+    assert logged.metadata == {"classes": names}
+    (taken,), (given,) = logged.signature.inputs.inputs, logged.signature.outputs.inputs
+    assert taken.shape == (-1, height, width, *(channels or [1]))
+    assert given.shape == (-1, len(names))
+    predictions = pd.read_csv(metrics / "predictions.csv", dtype=str, keep_default_na=False)
+    served = pyfunc.load_model(folder).predict(prepared["test_images"])
+    assert [names[label] for label in served.argmax(axis=1)] == predictions["predicted"].tolist()
+
+
+def test_maps_of_residual_blocks_are_observed(reproduce: Reproduce) -> None:
+    observed = np.load(reproduce("colour").path / "data/observations.npz")
+    shapes = {name: observed[name].shape for name in observed if name.startswith("maps/")}
+    assert shapes == {
+        "maps/conv1_1": (5, 32, 32, 4),
+        "maps/add1": (5, 32, 32, 8),
+        "maps/pool1": (5, 16, 16, 8),
+    }
 
 
 def test_report_calls_classes_by_their_names(reproduce: Reproduce, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def is_at_work(process):  # and not over, or waiting for its store
 with TrainingRun("key") as run:
     while is_at_work(psutil.Process(run._recorder.pid)):  # it imports MLflow: training takes longer
         pass
+    run.begin()
     for row in csv.DictReader(Path("metrics/history.csv").open()):
         run.log_epoch(int(row.pop("epoch")), {name: float(value) for name, value in row.items()})
 '''
@@ -298,6 +299,7 @@ def test_recorder_that_never_reads_does_not_stop_training(
 
     def train() -> None:
         with TrainingRun("key") as run:
+            run.begin()
             recorders.extend(set(psutil.Process().children()).difference(others))
             for epoch in range(5000):  # far more than a pipe holds
                 run.log_epoch(epoch, dict.fromkeys(CURVES, 0.5))
@@ -329,6 +331,7 @@ def test_recorder_that_ends_early_does_not_stop_training(
     spent: list[bool] = []
     monkeypatch.setattr(deadline, "spend", lambda _seconds, failed: spent.append(failed))
     with TrainingRun("key") as run:
+        run.begin()
         (recorder,) = set(psutil.Process().children()).difference(others)
         give_up = time.monotonic() + 60
         while recorder.status() != psutil.STATUS_ZOMBIE:  # has ended, which is not yet noticed
@@ -348,6 +351,7 @@ def test_slow_store_gets_the_whole_run(tracked: Clone, monkeypatch: pytest.Monke
     record_with(monkeypatch, SLOW_RECORDER)
     epochs = 400
     with TrainingRun("key") as run:
+        run.begin()
         give_up = time.monotonic() + 60
         while not Path("asked").exists():
             assert time.monotonic() < give_up

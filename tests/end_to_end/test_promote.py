@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 
 from pipeline.core.errors import PipelineError
 from pipeline.promote import read_level
@@ -141,6 +142,19 @@ def test_significantly_worse_model_is_refused_until_the_level_is_lower(
     registry.promote("--level", "0.03")
     assert registry.champion() == "2"
     assert len(registry.versions()) == 2
+
+
+def test_model_that_cannot_predict_its_own_example_is_refused(registry: Registry) -> None:
+    (model,) = (registry.clone.path / "mlartifacts").rglob("model.keras")
+    content = model.read_bytes()
+    model.write_bytes(content[: len(content) // 2])
+    try:
+        line = one_line(registry.promote(code=1))
+    finally:
+        model.write_bytes(content)
+    assert line.startswith("mnist version 1 is not promoted, it cannot predict its input example: ")
+    with pytest.raises(MlflowException):
+        registry.champion()
 
 
 def test_significantly_better_model_becomes_champion(

@@ -15,9 +15,9 @@ import pytest
 
 from pipeline import evaluate
 from pipeline.core.arrays import Split
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import ParamsError, PipelineError
 from pipeline.model import network
-from pipeline.model.runtime import keras
+from pipeline.model.runtime import keras, tf
 from pipeline.provenance.params import Params, load_params
 from pipeline.training import learner, optimization, trainer
 from tests.conftest import FROZEN, ROOT
@@ -112,6 +112,36 @@ def test_batch_norm_follows_every_hidden_layer_in_place_of_its_bias(
         assert layer_names(model)[place + 1 : place + 3] == [f"{name}_norm", f"{name}_relu"]
 
 
+def test_shortcuts_join_the_convolutions_of_residual_blocks(params: Callable[..., Params]) -> None:
+    chosen = params(
+        model__conv_blocks=[[4, 8], [8, 8]], model__residual=True, model__batch_norm=True
+    ).model
+    model = network.build_network(chosen, IMAGE_SHAPE, classes=10)
+    read = {
+        name: [operation.name for operation in inputs]
+        for name, inputs in (
+            (name, [tensor._keras_history.operation for tensor in model.get_layer(name).input])
+            for name in ("add1", "add2")
+        )
+    }
+    assert read == {"add1": ["conv1_2_norm", "shortcut1_norm"], "add2": ["conv2_2_norm", "pool1"]}
+    assert model.get_layer("pool2").output.shape == (None, 7, 7, 8)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_network_that_leaves_nothing_of_the_images_is_refused_in_one_line(
+    params: Callable[..., Params], residual: bool
+) -> None:
+    chosen = params(model__conv_blocks=[[2]] * 5, model__residual=residual).model
+    with pytest.raises(ParamsError) as caught:
+        network.build_network(chosen, IMAGE_SHAPE, classes=10)
+    assert str(caught.value) == (
+        "params.yaml: model: this network cannot take images of 28x28 pixels: "
+        + ("Exception encountered when calling MaxPooling2D.call(). " if residual else "")
+        + "Computed output size would be zero or negative"
+    )
+
+
 def test_raw_pixels_become_probabilities(params: Callable[..., Params], split: Split) -> None:
     model = network.build_network(params().model, IMAGE_SHAPE, classes=10)
     scaled = model.get_layer("scale")(split.images)
@@ -181,17 +211,54 @@ def test_smoothed_loss_is_that_of_smoothed_labels(
     np.testing.assert_allclose(history["val_loss"][0], expected, rtol=1e-4)
 
 
-def test_batch_norm_forgets_in_a_few_dozen_batches(
-    params: Callable[..., Params], split: Split
+@pytest.mark.parametrize("momentum", [0.9, 0.5])
+def test_batch_norm_forgets_by_its_momentum(
+    params: Callable[..., Params], split: Split, momentum: float
 ) -> None:
-    """The statistics that a network starts with count 0.9^n after n batches."""
+    """The statistics that a network starts with count momentum^n after n batches."""
     chosen = params(
-        model__batch_norm=True, model__conv_blocks=[], train__epochs=10, train__learning_rate=1e-9
+        model__batch_norm=True,
+        model__batch_norm_momentum=momentum,
+        model__conv_blocks=[],
+        train__epochs=2,
+        train__batch_size=24,  # all images, so that each batch has the same statistics
+        train__learning_rate=1e-9,
     )
     model, _ = trainer.train_network(split, split, 10, chosen, ignore)
     dense, norm = model.get_layer("dense1"), model.get_layer("dense1_norm")
     mean = (split.images.reshape(24, -1) / 255 @ np.asarray(dense.kernel)).mean(axis=0)
-    np.testing.assert_allclose(norm.moving_mean, (1 - 0.9**30) * mean, rtol=0.05)
+    np.testing.assert_allclose(norm.moving_mean, (1 - momentum**2) * mean, rtol=1e-3)
+
+
+def test_nested_random_layers_draw_anew_in_each_epoch_the_same_in_each_run(
+    params: Callable[..., Params], split: Split
+) -> None:
+    """So a training that is cut off draws what it would have drawn."""
+    layers = keras.layers
+    pixels = keras.Input(IMAGE_SHAPE, dtype="uint8")
+    noise = keras.Sequential([layers.Rescaling(1 / 255), layers.Dropout(0.5)])
+    inner = keras.Input(IMAGE_SHAPE)
+    block = keras.Model(inner, layers.GaussianNoise(0.1)(noise(inner)))
+    network = keras.Model(pixels, layers.Softmax()(layers.Flatten()(block(pixels))))
+    chosen = params().train
+    learning = learner.Learner(
+        tf.distribute.get_strategy(),
+        network,
+        None,
+        optimization.build_optimizer(chosen, 3),
+        optimization.build_loss(0.0),
+        batch_size=8,
+        seed=0,
+    )
+
+    def draw(epoch: int) -> npt.NDArray[np.float32]:
+        learning._reseed(epoch)
+        return np.asarray(network(split.images, training=True))
+
+    first, second = draw(1), draw(2)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(draw(1), first)
+    assert len(learning._random_states) == 2
 
 
 def test_history_has_one_row_per_epoch_and_each_is_announced(
@@ -222,6 +289,18 @@ def test_optimizer_and_schedule_are_what_params_name(
     else:
         schedule_values = [float(built._learning_rate(step)) for step in (0, 5, 10)]
         np.testing.assert_allclose(schedule_values, [0.5, 0.25, 0], atol=1e-7)
+
+
+def test_weight_decay_is_adamws(params: Callable[..., Params]) -> None:
+    def decay(optimizer: str) -> float | None:
+        chosen = params(train__optimizer=optimizer, train__weight_decay=0.02)
+        found: float | None = optimization.build_optimizer(chosen.train, 1).weight_decay
+        return found
+
+    assert decay("adamw") == 0.02
+    assert decay("adam") is None
+    neutral = load_params(FROZEN["params.yaml"]).train.weight_decay
+    assert neutral == keras.optimizers.AdamW().weight_decay  # as it was before it was a param
 
 
 def test_early_stopping_restores_the_best_epoch(

@@ -1,6 +1,7 @@
 """What the network sees, on the real TensorFlow with small random networks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pipeline import evaluate
 from pipeline.core.arrays import ByteArray, Split
 from pipeline.evaluation import attribution, scores, selection
-from pipeline.model import network
+from pipeline.model import network, outputs
 from pipeline.model.params import ModelParams
 from pipeline.model.runtime import keras
 
 Shape = tuple[int, int, int]
+Build = Callable[[Shape], keras.Model]
 shapes = pytest.mark.parametrize("shape", [(12, 14, 1), (16, 16, 3)])
 
 
@@ -23,6 +25,7 @@ def build(
     conv_blocks: Sequence[Sequence[int]] = ((2, 3), (4,)),
     dense_units: Sequence[int] = (5,),
     batch_norm: bool = False,
+    residual: bool = False,
 ) -> keras.Model:
     """A network of 4 classes with dropout and random weights, batch norm's statistics included."""
     params = ModelParams(
@@ -31,8 +34,31 @@ def build(
         dense_units=[*dense_units],
         dropout=0.5,
         batch_norm=batch_norm,
+        batch_norm_momentum=0.9,
+        residual=residual,
     )
-    model = network.build_network(params, shape, classes=4)
+    return randomize(network.build_network(params, shape, classes=4))
+
+
+def build_nested(shape: Shape) -> keras.Model:
+    """A functional network whose layers are models, and whose softmax is a layer of its own."""
+    layers = keras.layers
+    read = keras.Input((None, None, 4))
+    values = layers.Conv2D(4, 3, padding="same", name="conv")(read)
+    values = layers.Dropout(0.5)(keras.ops.tanh(values))
+    values = layers.Add(name="add_maps")([values, read])
+    block = keras.Model(read, values, name="block")
+    pixels = keras.Input(shape, dtype="uint8")
+    values = layers.Rescaling(1 / 255)(pixels)
+    values = layers.SeparableConv2D(4, 3, name="stem")(values)
+    values = block(values)
+    tail = [layers.Conv2D(3, 2, name="conv"), layers.ReLU(name="conv_relu"), layers.Dropout(0.5)]
+    values = keras.Sequential(tail, name="tail")(values)
+    values = layers.Dense(4)(layers.GlobalAveragePooling2D()(values))
+    return randomize(keras.Model(pixels, layers.Softmax()(values)))
+
+
+def randomize(model: keras.Model) -> keras.Model:
     random = np.random.default_rng(0)
     for weight in model.weights:
         low = 0.1 if "moving" in weight.name else -0.5  # a variance is positive
@@ -79,21 +105,72 @@ def test_maps_are_those_of_the_network_in_its_order(batch_norm: bool) -> None:
         assert values.dtype == np.float32
 
 
+def test_maps_of_residual_blocks_follow_the_shortcut() -> None:
+    model, images = build((12, 14, 1), residual=True), random_images((12, 14, 1))
+
+    maps = attribution.layer_outputs(model, images)
+
+    assert {name: values.shape for name, values in maps.items()} == {
+        "conv1_1": (3, 12, 14, 2),
+        "add1": (3, 12, 14, 3),
+        "pool1": (3, 6, 7, 3),
+        "add2": (3, 6, 7, 4),
+        "pool2": (3, 3, 3, 4),
+    }
+    pixels = images / 255
+    (projection,), bias = model.get_layer("shortcut1").get_weights()
+    convolved = model.get_layer("conv1_2")(maps["conv1_1"])
+    expected = np.maximum(convolved + (pixels @ projection[0] + bias), 0)
+    assert_allclose(maps["add1"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_maps_of_nested_models_have_their_names_before_them_and_may_be_negative() -> None:
+    model, images = build_nested((12, 14, 1)), random_images((12, 14, 1))
+
+    maps = attribution.layer_outputs(model, images)
+
+    assert list(maps) == ["block/add", "tail/conv"]
+    stem = model.get_layer("stem")(images / np.float32(255))
+    inner = stem + np.tanh(model.get_layer("block").get_layer("conv")(stem))
+    assert_allclose(maps["block/add"], inner, rtol=1e-4, atol=1e-5)
+    tail = np.maximum(model.get_layer("tail").get_layer("conv")(inner), 0)
+    assert_allclose(maps["tail/conv"], tail, rtol=1e-4, atol=1e-5)
+    assert attribution.first_kernel(model).shape == (3, 3, 1, 1)  # by channel
+
+
+def test_network_that_does_not_end_in_its_softmax_is_refused() -> None:
+    pixels = keras.Input((4, 4, 1), dtype="uint8")
+    read = keras.layers.Flatten()(pixels)
+    model = keras.Model(pixels, keras.layers.Dense(4, name="logits")(read), name="classifier")
+    with pytest.raises(ValueError, match="classifier: its last layer, logits, must be a softmax"):
+        outputs.run(model, keras.Input((4, 4, 1)))
+
+
 def test_network_without_convolutions_has_no_maps() -> None:
     model = build((12, 14, 1), conv_blocks=[])
     assert attribution.layer_outputs(model, random_images((12, 14, 1))) == {}
 
 
-def test_scores_are_what_softmax_makes_probabilities_of() -> None:
-    model, images = build((16, 16, 3), batch_norm=True), random_images((16, 16, 3), 260)
+@pytest.mark.parametrize("build", [partial(build, batch_norm=True), build_nested])
+def test_scores_are_what_softmax_makes_probabilities_of(build: Build) -> None:
+    model, images = build((16, 16, 3)), random_images((16, 16, 3), 260)
     scores = attribution.scores(model, images)
     assert_allclose(keras.ops.softmax(scores), model.predict_on_batch(images), 1e-4, 1e-6)
 
 
 @shapes
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_attributions_add_up_to_the_difference_in_the_score(shape: Shape, batch_norm: bool) -> None:
-    model = build(shape, [[8, 8], [16]], [32], batch_norm)
+@pytest.mark.parametrize(
+    "build",
+    [
+        partial(build, conv_blocks=[[8, 8], [16]], dense_units=[32]),
+        partial(build, conv_blocks=[[8, 8], [16]], dense_units=[32], batch_norm=True),
+        partial(build, conv_blocks=[[8, 8], [16]], dense_units=[32], residual=True),
+        build_nested,
+    ],
+    ids=["plain", "batch norm", "residual", "nested"],
+)
+def test_attributions_add_up_to_the_difference_in_the_score(shape: Shape, build: Build) -> None:
+    model = build(shape)
     images, classes = random_images(shape, 4), [3, 0, 1, 3]
     black = np.zeros((1, *shape), np.uint8)
     gained = attribution.scores(model, images) - attribution.scores(model, black)
@@ -125,7 +202,7 @@ def test_repeated_calls_build_no_new_graph() -> None:
         attribution.scores(model, images[:count])
         attribution.integrated_gradients(model, images[:count], range(count))
 
-    functions: list[Any] = [attribution._forward(model)[1], attribution._attribution(model)]
+    functions: list[Any] = [attribution._forward(model), attribution._attribution(model)]
     assert [function.experimental_get_tracing_count() for function in functions] == [1, 1]
 
 
@@ -159,6 +236,14 @@ def test_observations_are_of_the_confident_errors_and_of_the_images_asked_for(
     assert_array_equal(seen.rivals, rivals.argmax(axis=1))
     margins = logits[range(30), test.labels] - rivals.max(axis=1)
     assert_allclose(seen.margins, margins, rtol=1e-3, atol=1e-4)
+
+
+def test_kernel_of_a_layer_that_reads_no_whole_image_is_a_column() -> None:
+    pixels = keras.Input((12, 14, 3), dtype="uint8")
+    means = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(pixels))
+    dense = keras.layers.Dense(4, activation="softmax")
+    model = keras.Model(pixels, dense(means))
+    assert_array_equal(attribution.first_kernel(model)[:, 0, 0], dense.kernel)
 
 
 def test_kernel_of_a_dense_layer_has_the_shape_of_the_image() -> None:

@@ -24,11 +24,16 @@ def make(maps: list[str]) -> Observations:
         margins=random.random(9, np.float32),
         rivals=random.integers(0, 5, 9),
         followed=np.array([3, 1]),
-        maps={name: random.integers(0, 256, (2, 6, 6, 4), np.uint8) for name in maps},
+        maps={
+            name: random.integers(-127, 128, (2, 6, 6, 4), np.int8)
+            if name.startswith("block")
+            else random.integers(0, 256, (2, 6, 6, 4), np.uint8)
+            for name in maps
+        },
     )
 
 
-@pytest.mark.parametrize("maps", [["conv1_1", "pool1", "conv2_1"], []])
+@pytest.mark.parametrize("maps", [["conv1_1", "pool1", "block2/conv"], []])
 def test_observations_are_read_as_they_were_written(tmp_path: Path, maps: list[str]) -> None:
     path, written = tmp_path / "observations.npz", make(maps)
     write_observations(path, written)
@@ -67,3 +72,10 @@ def test_levels_go_to_the_largest_value_of_each_image() -> None:
     levels = quantize(maps)
     assert_array_equal(levels.reshape(3, 3), [[0, 128, 255], [0, 255, 128], [0, 0, 0]])
     assert levels.dtype == np.uint8
+
+
+def test_levels_of_a_layer_with_negative_values_have_a_sign() -> None:
+    maps = np.array([[-2, 0, 1], [-1, 10, 5], [0, 0, 0]], np.float32).reshape(3, 1, 1, 3)
+    levels = quantize(maps)
+    assert_array_equal(levels.reshape(3, 3), [[-127, 0, 64], [-13, 127, 64], [0, 0, 0]])
+    assert levels.dtype == np.int8

@@ -34,6 +34,14 @@ def test_maps_without_a_response_are_dark() -> None:
     assert pixels == pytest.approx(np.full((2, 2, 3), colormaps["viridis"](0)[:3]) * 255, abs=1)
 
 
+def test_maps_with_negative_values_are_blue_below_0_and_orange_above() -> None:
+    maps = np.array([[[-4], [0], [1]]], np.float32)
+    left, middle, right = np.array(pictures.tile(maps).convert("RGB"))[0].astype(int)
+    assert left == pytest.approx([0x56, 0xB4, 0xE9], abs=2)
+    assert middle == pytest.approx([0, 0, 0], abs=2)
+    assert right == pytest.approx([0xD5 / 2, 0x5E / 2, 0], abs=2)  # the square root of 1 / 4
+
+
 def test_attribution_is_orange_for_and_blue_against() -> None:
     image = np.array([[[200], [200], [200], [0]]], np.uint8)
     attribution = np.array([[2, -2, 0, 0]], np.float32)

@@ -198,6 +198,25 @@ def test_maps_of_all_layers_follow_the_image_in_order() -> None:
     assert subtitle == "True class Bag, predicted T-shirt/top, probability 0.810"
 
 
+def test_maps_with_negative_values_are_drawn_with_their_sign() -> None:
+    image, maps = random_images((28, 28, 1))[0], np.zeros((12, 12, 2), np.int8)
+    maps[0, 0], maps[5, 5], maps[9, 2] = [-127, 127], [-64, 0], [0, 1]
+    large = np.zeros((192, 192, 1), np.int8)
+    large[::2, :96], large[1::2, :96] = -100, 100  # on the left, both signs
+
+    layers = {"block1/conv": maps, "pool1": large}
+    figure = network_figures.activation_maps(image, PREDICTIONS.iloc[0], layers, "gray_r")
+
+    _given, tiles, averaged = pasted(figure)
+    coloured = mosaic.show_signed(maps.transpose(2, 0, 1).astype(np.float32), 127)
+    assert_array_equal(tiles, mosaic.tile(coloured, 896, gap=2))
+    assert (averaged[2:98, 2:98] >= 254).all()
+    assert words(figure)[-2:] == [
+        "block1/conv: 2 maps of 12x12, blue below 0 and red above",
+        "pool1: 1 maps of 192x192, blue below 0 and red above, each dot a mean",
+    ]
+
+
 def test_network_without_convolutions_is_said_to_have_no_maps() -> None:
     image = random_images((28, 28, 1))[0]
     figure = network_figures.activation_maps(image, PREDICTIONS.iloc[0], {}, "gray_r")

@@ -3,8 +3,21 @@
 import pytest
 
 from pipeline.model.feature_maps import feature_map_size
+from pipeline.model.params import ModelParams
 
 SMALLER = "use fewer layers or a smaller kernel_size"
+
+
+def make(conv_blocks: list[list[int]], kernel_size: int, residual: bool = False) -> ModelParams:
+    return ModelParams(
+        conv_blocks=conv_blocks,
+        kernel_size=kernel_size,
+        dense_units=[],
+        dropout=0.0,
+        batch_norm=False,
+        batch_norm_momentum=0.9,
+        residual=residual,
+    )
 
 
 @pytest.mark.parametrize(
@@ -19,12 +32,12 @@ SMALLER = "use fewer layers or a smaller kernel_size"
     ],
 )
 def test_size_for_square_images(conv_blocks: list[list[int]], kernel_size: int, side: int) -> None:
-    assert feature_map_size(conv_blocks, kernel_size, 28, 28) == (side, side)
+    assert feature_map_size(make(conv_blocks, kernel_size), 28, 28) == (side, side)
 
 
 def test_height_and_width_are_told_apart() -> None:
     # (32 - 4) / 2 = 14, (14 - 8) / 2 = 3; (48 - 4) / 2 = 22, (22 - 8) / 2 = 7
-    assert feature_map_size([[32], [64, 64]], 5, 32, 48) == (3, 7)
+    assert feature_map_size(make([[32], [64, 64]], 5), 32, 48) == (3, 7)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +55,7 @@ def test_network_must_leave_something_of_the_image(
     conv_blocks: list[list[int]], kernel_size: int, layer: str
 ) -> None:
     with pytest.raises(ValueError, match=layer) as caught:
-        feature_map_size(conv_blocks, kernel_size, 28, 28)
+        feature_map_size(make(conv_blocks, kernel_size), 28, 28)
     assert str(caught.value) == (
         f"model.conv_blocks: {layer} leaves nothing of images of 28x28 pixels; {SMALLER}"
     )
@@ -50,9 +63,15 @@ def test_network_must_leave_something_of_the_image(
 
 def test_the_shorter_side_decides() -> None:
     with pytest.raises(ValueError, match="layer 2 of block 1 leaves nothing of images of 99x4 "):
-        feature_map_size([[1, 1]], 3, 99, 4)
+        feature_map_size(make([[1, 1]], 3), 99, 4)
 
 
 def test_remedy_does_not_ask_for_a_smaller_kernel_than_one_pixel() -> None:
     with pytest.raises(ValueError, match=r"the pooling of block 5 .*; use fewer blocks$"):
-        feature_map_size([[1]] * 5, 1, 28, 28)
+        feature_map_size(make([[1]] * 5, 1), 28, 28)
+
+
+def test_padded_convolutions_of_residual_blocks_keep_the_size() -> None:
+    assert feature_map_size(make([[8] * 20, [8] * 20], 5, residual=True), 28, 30) == (7, 7)
+    with pytest.raises(ValueError, match=r"the pooling of block 5 .*; use fewer blocks$"):
+        feature_map_size(make([[1]] * 5, 3, residual=True), 28, 28)
