@@ -75,7 +75,8 @@ def test_missing_key_is_named(recorded: dict[str, Any], key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "fault"),
     [
-        ("note", "x", "note: Extra inputs are not permitted"),
+        ("note", "x", "note: Input should be a valid number"),
+        ("note_mean", 1, "note_mean: no metric that all runs have"),
         ("seeds", 4, "seeds: 4, but there are 3 runs"),
         ("state", state(3), "state: none of the runs has it"),
         ("accuracy_mean", 0.95, "accuracy_mean: 0.95, but that of the runs is 0.948667"),
