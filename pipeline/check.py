@@ -22,12 +22,14 @@ from pipeline.provenance.comparison import (
     compare_code,
     compare_params,
     compare_paths,
+    compare_published,
     find_unknown,
     is_within,
 )
 from pipeline.provenance.declarations import (
     OUTPUTS,
     build_graph,
+    find_unpublished,
     find_used,
     names_of,
 )
@@ -45,6 +47,7 @@ def find_faults(only_stages: bool) -> list[Fault]:
     stages = {name: entry.get("do", entry) for name, entry in listed.items()}
     graph = build_graph()
     made = {path for entry in stages.values() for path in names_of(entry, *OUTPUTS)}
+    unpublished = find_unpublished(stages)
     faults = [*_find_refused(), *_find_outside_packages()]
     if not only_stages:
         faults += _find_refused_experiments()
@@ -60,7 +63,9 @@ def find_faults(only_stages: bool) -> list[Fault]:
             continue
         faults += compare_code(name, entry, used.modules)
         faults += compare_params(name, entry, used.params)
-        faults += compare_paths(name, entry, used.paths, made)
+        published = unpublished.get(name, set())
+        faults += compare_published(name, entry, published)
+        faults += compare_paths(name, entry, used.paths, made, published)
     return [*faults, *_find_untracked(stages.values())]
 
 

@@ -171,15 +171,16 @@ def test_params_that_would_be_refused_are_told_first() -> None:
 def test_default_of_main_that_cannot_be_told_is_named() -> None:
     text = Path("pipeline/evaluate.py").read_text()
     Path("pipeline/evaluate.py").write_text(
-        text.replace("model: Path = MODEL,", 'model: Path = Path("model"),')
+        text.replace("model: Path = MODEL,", 'model: Path = MODEL.with_name("other"),')
     )
 
     result = check()
 
     assert result.returncode == 1
     assert result.stdout == (
-        "pipeline/evaluate.py: main: the default Path('model') must be a name that is imported "
-        "from where the params or the path are defined\n"
+        "pipeline/evaluate.py: main: the default MODEL.with_name('other') must be a name that is "
+        "imported from where the params or the path are defined, or a Path('...') that only this "
+        "stage knows\n"
     )
 
 

@@ -66,7 +66,8 @@ class Outcome:
     @cached_property
     def predicted(self) -> IntArray:
         """The most probable class of each image, (N,)."""
-        return self.probabilities.argmax(axis=1)
+        classes: IntArray = self.probabilities.argmax(axis=1)
+        return classes
 
     @property
     def per_class(self) -> dict[str, Any]:

@@ -110,13 +110,10 @@ def summarise(state: str, runs: Sequence[SeedRun], confidence: float) -> Spread:
             the state.
     """
     described = _describe(runs, confidence)
-    return Spread(
-        state=state,
-        seeds=len(runs),
-        **{name: round(value, DIGITS) for name, value in described.items()},
-        confidence=confidence,
-        runs=tuple(sorted(runs, key=lambda run: run.seed)),
-    )
+    values = {name: round(value, DIGITS) for name, value in described.items()}
+    ordered = tuple(sorted(runs, key=lambda run: run.seed))
+    given = {"state": state, "seeds": len(runs), "confidence": confidence, "runs": ordered}
+    return Spread.model_validate(given | values)
 
 
 def _describe(runs: Sequence[SeedRun], confidence: float) -> dict[str, float]:
@@ -127,7 +124,7 @@ def _describe(runs: Sequence[SeedRun], confidence: float) -> dict[str, float]:
     described = {}
     for key in runs[0].metrics if runs else ():
         values = [value for run in runs if (value := run.metrics.get(key)) is not None]
-        if key != "accuracy" and len(values) < len(runs):
+        if len(values) < len(runs):
             continue
         low, high = mean_interval(values, confidence)
         described[f"{key}_mean"] = statistics.mean(values)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report
 
-from pipeline.evaluation.scores import METRICS, Outcome, Probabilities, score, tabulate
+from pipeline.evaluation.scores import Outcome, Probabilities, score, tabulate
 
 DIGITS = [str(digit) for digit in range(10)]
 
