@@ -265,3 +265,19 @@ def set_command(name: str, command: str) -> None:
     declared = yaml.load(Path("dvc.yaml"))
     declared["stages"][name]["cmd"] = command
     yaml.dump(declared, Path("dvc.yaml"))
+
+
+@pytest.mark.usefixtures("project")
+def test_stage_that_publishes_waits_for_every_result_and_need_not_read_it() -> None:
+    module = (
+        '"""A stage that only writes."""\n\nfrom pathlib import Path\n\n\n'
+        'def main(made: Path = Path("metrics/made.json")) -> None:\n    """Write."""\n'
+    )
+    Path("pipeline/make.py").write_text(module)
+    entry = "  make:\n    cmd: python -m pipeline.make\n    deps: [pipeline/__init__.py]\n"
+    insert("dvc.yaml", "  prepare:", f"{entry}    metrics: [metrics/made.json: {{cache: false}}]")
+    subprocess.run(["git", "add", "--all"], check=True)
+
+    assert "dvc.yaml: plot publishes metrics/made.json: add it to deps\n" in check().stdout
+    check("--fix")
+    assert check().stdout == ""
