@@ -24,7 +24,7 @@ class SeedRun(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
-    __pydantic_extra__: dict[str, float | None]
+    __pydantic_extra__: dict[str, float | None] = Field(init=False)
 
     seed: int = Field(ge=0)
     accuracy: float = Field(ge=0, le=1)
@@ -53,7 +53,7 @@ class Spread(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
-    __pydantic_extra__: dict[str, float]
+    __pydantic_extra__: dict[str, float] = Field(init=False)
 
     state: str
     seeds: int

@@ -28,7 +28,7 @@ def revision(evaluation: dict[str, Any], history: dict[str, float] | None = None
         declared=none,
         stages=none,
         evaluation=Evaluation(**evaluation),
-        results=none,
+        results={},
         errors=pd.DataFrame(ERRORS, columns=["image", "label", "predicted"]),
         history=pd.DataFrame([{"epoch": 1, **(history or {})}]),
         class_counts={"a": 4, "b": 6},

@@ -8,7 +8,7 @@ from pipeline.review.parsing import parse_errors, parse_history, parse_samples
 from pipeline.review.revision import Evaluation
 
 COUNTS = {"T-shirt/top": 3, "NA": 2, "7": 0}
-EVALUATION = Evaluation(accuracy=0.6, loss=1, errors=2, samples=5, expected_calibration_error=0)
+EVALUATION = Evaluation(accuracy=0.6, errors=2, samples=5)
 HEADER = "image,label,predicted,probability\n"
 
 
