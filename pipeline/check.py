@@ -25,12 +25,14 @@ from pipeline.provenance.comparison import (
     compare_code,
     compare_params,
     compare_paths,
+    compare_published,
     find_unknown,
     is_within,
 )
 from pipeline.provenance.declarations import (
     OUTPUTS,
     build_graph,
+    find_unpublished,
     find_used,
     names_of,
 )
@@ -49,6 +51,7 @@ def find_faults(only_stages: bool) -> list[Fault]:
     stages = {name: entry.get("do", entry) for name, entry in listed.items()}
     graph = build_graph()
     made = {path for entry in stages.values() for path in names_of(entry, *OUTPUTS)}
+    unpublished = find_unpublished(stages)
     faults = [*_find_refused(), *_find_outside_packages()]
     imported: set[str] = set()
     if only_stages:
@@ -68,7 +71,9 @@ def find_faults(only_stages: bool) -> list[Fault]:
             continue
         faults += compare_code(name, entry, used.modules)
         faults += compare_params(name, entry, used.params)
-        faults += compare_paths(name, entry, used.paths, made)
+        published = unpublished.get(name, set())
+        faults += compare_published(name, entry, published)
+        faults += compare_paths(name, entry, used.paths, made, published)
     if not only_stages and not faults:  # else it may follow from another
         faults += _find_unused(stages.values(), imported)
     return [*faults, *_find_untracked(stages.values())]

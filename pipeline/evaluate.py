@@ -97,8 +97,9 @@ def main(
     trained = network.read_model(model)
     probabilities = predict(trained, split, len(names))
     table = scores.tabulate(probabilities, split.labels, names)
-    metrics = scores.score(probabilities, split.labels, table, names, params.evaluate.confidence)
-    files.write_json(evaluation, metrics)
+    level = params.evaluate.confidence
+    outcome = scores.Outcome(probabilities, split.labels, table, level)
+    files.write_json(evaluation, scores.score(outcome, names))
     files.write_text(predictions, format_predictions(table))
     files.write_text(errors, format_predictions(table[table["label"] != table["predicted"]]))
     observed = observe(trained, split, probabilities, table, followed)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -9,6 +10,7 @@ from pipeline.core import files, splits, stage
 from pipeline.core.errors import PipelineError
 from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.evaluation.predictions import parse_predictions
+from pipeline.evaluation.scores import METRICS
 from pipeline.provenance import state
 from pipeline.provenance.git import git, resolve
 from pipeline.provenance.params import Params, load_params
@@ -39,7 +41,7 @@ def promote(params: Params, level: float) -> str:
     with store.plain_errors():
         client, experiment = store.open_store()
         run = registry.find_run(client, experiment, state.identify(params, state.STATE_FILES))
-        tags = {"commit": commit, **_describe_metrics(metrics)}
+        tags = {"commit": commit, **_metric_tags(metrics)}
         version = registry.register(client, name, run, tags)
         title = f"{name} version {version.version}"
         champion = registry.find_champion(client, name)
@@ -49,6 +51,7 @@ def promote(params: Params, level: float) -> str:
             tested_on = map(files.md5, (splits.TEST.images, splits.TEST.labels))
             old_errors = registry.read_errors(client, champion, *tested_on)
             compared = _refuse_worse(title, f"version {champion.version}", old_errors, level)
+            compared += f"\n{describe_metrics(metrics, champion.tags)}"
         else:
             compared = "There was no other champion to compare it with."
         scoring.require_answer(version)
@@ -80,9 +83,26 @@ def require_commit() -> str:
     return commit
 
 
-def _describe_metrics(metrics: dict[str, object]) -> dict[str, str]:
+def _metric_tags(metrics: Mapping[str, object]) -> dict[str, str]:
     """Return the test metrics as tags, but those of single classes."""
     return {f"test_{k}": str(value) for k, value in metrics.items() if not isinstance(value, dict)}
+
+
+def describe_metrics(metrics: Mapping[str, object], champion: Mapping[str, str]) -> str:
+    """Name the metrics that tell how good a model is, beside those of the champion.
+
+    Args:
+        metrics: of the present state, by their keys.
+        champion: tags of its version, which may lack some: its code had other metrics.
+    """
+    old, new = champion, _metric_tags(metrics)
+    keys = {metric.label: f"test_{metric.key}" for metric in METRICS if metric.better}
+    parts = [
+        f"{label} {new[key]} ({old.get(key, 'missing')} before)"
+        for label, key in keys.items()
+        if key in new
+    ]
+    return f"On the test images: {', '.join(parts)}."
 
 
 def _refuse_worse(title: str, champion: str, old_errors: pd.DataFrame, level: float) -> str:

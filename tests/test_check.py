@@ -188,15 +188,16 @@ def test_network_that_does_not_fit_the_raw_images_is_told_before_a_run() -> None
 def test_default_of_main_that_cannot_be_told_is_named() -> None:
     text = Path("pipeline/evaluate.py").read_text()
     Path("pipeline/evaluate.py").write_text(
-        text.replace("model: Path = MODEL,", 'model: Path = Path("model"),')
+        text.replace("model: Path = MODEL,", 'model: Path = MODEL.with_name("other"),')
     )
 
     result = check()
 
     assert result.returncode == 1
     assert result.stdout == (
-        "pipeline/evaluate.py: main: the default Path('model') must be a name that is imported "
-        "from where the params or the path are defined\n"
+        "pipeline/evaluate.py: main: the default MODEL.with_name('other') must be a name that is "
+        "imported from where the params or the path are defined, or a Path('...') that only this "
+        "stage knows\n"
     )
 
 
@@ -295,3 +296,19 @@ def set_command(name: str, command: str) -> None:
     declared = yaml.load(Path("dvc.yaml"))
     declared["stages"][name]["cmd"] = command
     yaml.dump(declared, Path("dvc.yaml"))
+
+
+@pytest.mark.usefixtures("project")
+def test_stage_that_publishes_waits_for_every_result_and_need_not_read_it() -> None:
+    module = (
+        '"""A stage that only writes."""\n\nfrom pathlib import Path\n\n\n'
+        'def main(made: Path = Path("metrics/made.json")) -> None:\n    """Write."""\n'
+    )
+    Path("pipeline/make.py").write_text(module)
+    entry = "  make:\n    cmd: python -m pipeline.make\n    deps: [pipeline/__init__.py]\n"
+    insert("dvc.yaml", "  prepare:", f"{entry}    metrics: [metrics/made.json: {{cache: false}}]")
+    subprocess.run(["git", "add", "--all"], check=True)
+
+    assert "dvc.yaml: plot publishes metrics/made.json: add it to deps\n" in check().stdout
+    check("--fix")
+    assert check().stdout == ""

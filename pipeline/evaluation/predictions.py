@@ -13,14 +13,14 @@ def format_predictions(predictions: pd.DataFrame) -> str:
 
 
 def parse_predictions(text: str) -> pd.DataFrame:
-    """Return what `format_predictions` was given.
+    """Return what `format_predictions` was given; other code may have written more columns.
 
     Label and predicted are names of classes and stay text, whatever they look like: `7`, `NA`.
 
     Raises:
-        ValueError: it is no such table.
+        ValueError: it is no such table, or lacks a column.
     """
     table = pd.read_csv(io.StringIO(text), dtype=COLUMNS, keep_default_na=False)
-    if list(table.columns) != [*COLUMNS]:
-        raise ValueError(f"its columns are not {', '.join(COLUMNS)}")
+    if missing := COLUMNS.keys() - set(table.columns):
+        raise ValueError(f"it has no column {min(missing)}")
     return table

@@ -10,9 +10,8 @@ from pipeline.core import files
 from pipeline.core.errors import DataError
 from pipeline.core.params import PARAMS
 from pipeline.core.splits import TEST
-from pipeline.data.paths import DATASET
 from pipeline.evaluation.paths import ERRORS, EVALUATION
-from pipeline.figures.paths import FIGURES, NETWORK_PICTURES
+from pipeline.figures.paths import NETWORK_PICTURES
 from pipeline.model.paths import MODEL
 from pipeline.provenance import state
 from pipeline.provenance.cached_files import CachePath, find_cached, link_cached_folder
@@ -25,7 +24,8 @@ from pipeline.provenance.origin import (
     params_at,
     parse_yaml,
 )
-from pipeline.provenance.paths import LOCK, METRICS
+from pipeline.provenance.paths import LOCK, METRICS, STAGES
+from pipeline.provenance.results import list_results
 from pipeline.provenance.snapshot import Snapshot
 from pipeline.training.paths import HISTORY
 
@@ -74,7 +74,7 @@ def _read_all(
     for commit in commits:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            extract(commit.sha, folder, *FILES)
+            extract(commit.sha, folder, *FILES, str(STAGES))
             if not all((folder / path).exists() for path in FILES):
                 continue  # nothing was reproduced yet
             try:
@@ -91,12 +91,11 @@ def _read(
     if flatten_sections(plot.get("params", {}).get(str(PARAMS))) != params:
         raise DataError(f"{LOCK} does not match {PARAMS}")
     locked = {Path(dep["path"]): dep.get("md5") for dep in plot.get("deps", [])}
-    if not (folder / FIGURES).is_dir() or not (folder / DATASET).is_file():
-        raise DataError(f"{METRICS} is not complete")
-    for path in (HISTORY, EVALUATION, ERRORS):
+    results = list_results(folder)
+    for path in sorted({*results, HISTORY, EVALUATION, ERRORS}):  # the run reads these three
         if not (folder / path).is_file():
             raise DataError(f"{path} is missing")
-        if files.md5(folder / path) != locked.get(path):
+        if path in locked and files.md5(folder / path) != locked[path]:
             raise DataError(f"{LOCK} does not match {path}")
     if not locked.keys() >= set(state.STATE_FILES) or "prepare.dataset" not in params:
         raise DataError(f"{LOCK} is that of another pipeline")
@@ -117,4 +116,4 @@ def _read(
     for out in pictures:
         link_cached_folder(folder / NETWORK_PICTURES, str(out.get("md5")), cache_path)
     model, test_images = (find_cached(digests[path], cache_path) for path in (MODEL, TEST.images))
-    return Snapshot(params, digests, folder, model, test_images, origin)
+    return Snapshot(params, digests, results, folder, model, test_images, origin)

@@ -1,7 +1,7 @@
 """What a stage declares in `dvc.yaml`, compared with what its code uses."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,10 +57,21 @@ def compare_params(
             yield Fault(f"{STAGES}: {name} does not use {param} of {path}: remove it from params")
 
 
-def compare_paths(
-    name: str, entry: Mapping[str, Any], used: set[str], made: set[str]
+def compare_published(
+    name: str, entry: Mapping[str, Any], results: Iterable[str]
 ) -> Iterator[Fault]:
-    """Yield files that a stage's main names and `dvc.yaml` does not, and the reverse."""
+    """Yield results that a stage publishes and might not wait for."""
+    for path in sorted({*results} - {*names_of(entry, "deps")}):
+        yield Fault(f"{STAGES}: {name} publishes {path}: add it to deps", name, "deps", path)
+
+
+def compare_paths(
+    name: str, entry: Mapping[str, Any], used: set[str], made: set[str], published: set[str]
+) -> Iterator[Fault]:
+    """Yield files that a stage's main names and `dvc.yaml` does not, and the reverse.
+
+    What it publishes need not be named.
+    """
     declared = {
         path for path in names_of(entry, "deps", *OUTPUTS) if not is_within(path, str(CODE))
     }
@@ -71,7 +82,7 @@ def compare_paths(
             yield Fault(f"{text} deps", name, "deps", path)
         else:  # whether it is read or written, and kept in Git or not, only a person can tell
             yield Fault(f"{text} deps, outs, metrics or plots")
-    for path in sorted(known - used - {""}):
+    for path in sorted(known - used - published - {""}):
         yield Fault(f"{STAGES}: {name} does not name {path} in main: remove it, or add it there")
 
 

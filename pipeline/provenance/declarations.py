@@ -17,11 +17,13 @@ from pipeline.core import params_file
 from pipeline.core.errors import PipelineError
 from pipeline.core.params import PARAMS, Sections
 from pipeline.provenance.paths import CODE, STAGES, VERSIONS
+from pipeline.provenance.results import kept_in_git
 from pipeline.provenance.state import StateSections
 
 # None of these can change an output: MLflow is a view, and the check of all params only refuses.
 EXCEPTED = tuple(f"{CODE}.{name}" for name in ("tracking", "publish", "provenance.params"))
 OUTPUTS = ("outs", "metrics", "plots")
+PUBLISH = f"{CODE}.publish"
 COMMAND = r"python[\d.]*(?:\s+-\w+)*?\s+-m\s+([\w.]+)"
 
 
@@ -97,7 +99,7 @@ def _parents(modules: Iterable[str]) -> set[str]:
 
 
 def _defaults(module: str) -> Iterator[Any]:
-    """Yield the defaults of a stage's `main`, which are names that the module imports.
+    """Yield the defaults of a stage's `main`: names that the module imports, or plain paths.
 
     The module itself is not imported: that could take as long as TensorFlow does.
     """
@@ -116,15 +118,26 @@ def _defaults(module: str) -> Iterator[Any]:
                 f"{_path(module)}: main: must have its params and files as defaulted arguments"
             )
         for default in filter(None, defaults):
+            if (path := _literal_path(default)) is not None:
+                yield path
+                continue
             if not isinstance(default, ast.Name) or default.id not in places:
                 raise PipelineError(
                     f"{_path(module)}: main: the default {ast.unparse(default)} must be a name "
-                    "that is imported from where the params or the path are defined"
+                    "that is imported from where the params or the path are defined, or a "
+                    "Path('...') that only this stage knows"
                 )
             source, name = places[default.id]
             yield getattr(import_module(source), name)
     if not mains:
         raise PipelineError(f"{_path(module)}: has no main, whose defaults say what it uses")
+
+
+def _literal_path(default: ast.expr) -> Path | None:
+    match default:
+        case ast.Call(func=ast.Name("Path"), args=[ast.Constant(str(path))]):
+            return Path(path)
+    return None
 
 
 def _name_params(schema: type[Sections]) -> Iterator[str]:
@@ -150,6 +163,19 @@ def names_of(entry: Mapping[str, Any], *kinds: str) -> list[str]:
     """Return the paths that a stage's entry lists under these keys, without their options."""
     items = [item for kind in kinds for item in entry.get(kind, [])]
     return [item if isinstance(item, str) else next(iter(item)) for item in items]
+
+
+def find_unpublished(stages: Mapping[str, Mapping[str, Any]]) -> dict[str, set[str]]:
+    """Return, by the stage that publishes, the results that may be made after it.
+
+    They are those of stages whose outputs no other stage depends on.
+    """
+    publishing = [name for name, entry in stages.items() if PUBLISH in str(entry.get("cmd", ""))]
+    others = {name: entry for name, entry in stages.items() if name not in publishing}
+    needed = {dep for entry in others.values() for dep in names_of(entry, "deps")}
+    last = [entry for entry in others.values() if needed.isdisjoint(names_of(entry, *OUTPUTS))]
+    kept = {path for entry in last for kind in OUTPUTS for path in kept_in_git(entry.get(kind, []))}
+    return dict.fromkeys(publishing, kept)
 
 
 def _is_excepted(module: str) -> bool:

@@ -9,6 +9,7 @@ from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.params import PARAMS
 from pipeline.evaluation.paths import EVALUATION
+from pipeline.evaluation.scores import METRICS
 from pipeline.model.paths import MODEL
 from pipeline.provenance import state
 from pipeline.provenance.committed import experiment_snapshots
@@ -77,14 +78,16 @@ def find_run(recipe: str, seed: int) -> SeedRun | None:
 
 
 def read_run(snapshot: Snapshot) -> SeedRun:
-    """Return the seed, the test accuracy and the id of a state.
+    """Return the seed, the id and the test metrics of a state, but those by class.
 
     Raises:
         DataError: its evaluation cannot be read.
     """
     evaluation = files.read_text(snapshot.folder / EVALUATION, json.loads)
+    judged = {metric.key: evaluation.get(metric.key) for metric in METRICS if metric.better}
+    metrics = {key: value for key, value in judged.items() if not isinstance(value, dict)}
     run = {"seed": snapshot.params[SEED], "state": snapshot.state_id}
-    return SeedRun.model_validate(run | {"accuracy": evaluation["accuracy"]})
+    return SeedRun.model_validate(run | metrics)
 
 
 def _locked_stages(folder: Path) -> dict[str, dict[str, Any]]:

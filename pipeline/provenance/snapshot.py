@@ -1,6 +1,6 @@
 """One state of the pipeline, as the working tree or a commit has it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from pipeline.model.paths import MODEL
 from pipeline.provenance import state
 from pipeline.provenance.origin import Origin, present_origin
 from pipeline.provenance.params import Params
+from pipeline.provenance.results import list_results
 from pipeline.provenance.state import STATE_ID
 
 
@@ -22,6 +23,7 @@ class Snapshot:
     Attributes:
         params: by their dotted names.
         digests: MD5 of each of `state.STATE_FILES`.
+        results: files of `metrics/` that Git keeps, but for figures.
         folder: that `metrics/` is in.
         model: the model's file; None where it is not to be had.
         test_images: their file; None where it is not to be had.
@@ -30,6 +32,7 @@ class Snapshot:
 
     params: Mapping[str, object]
     digests: Mapping[Path, str]
+    results: Sequence[Path]
     folder: Path
     model: Path | None
     test_images: Path | None
@@ -61,6 +64,7 @@ def present_snapshot(params: Params) -> Snapshot:
     snapshot = Snapshot(
         params=flatten(params),
         digests={path: files.md5(path) for path in state.STATE_FILES},
+        results=list_results(Path()),
         folder=Path(),
         model=MODEL,
         test_images=TEST.images,

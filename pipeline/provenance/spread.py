@@ -1,7 +1,9 @@
-"""How much test accuracy depends on the seed: what `metrics/seeds.json` records.
+"""How much test metrics depend on the seed: what `metrics/seeds.json` records.
 
 Two trainings that differ in nothing but the seed make two models, of which a paired test may say,
 rightly, that one is better. Whether a *change* is better, only the spread over seeds can tell.
+
+The accuracy is always recorded, the other metrics if there were any when the file was written.
 """
 
 import math
@@ -11,19 +13,27 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pipeline.evaluation.scores import DIGITS
 from pipeline.statistics.significance import mean_interval
-
-DIGITS = 6
 
 
 class SeedRun(BaseModel):
-    """One training: its seed, its accuracy on the test images, and the id of its state."""
+    """One training run: its seed, its metrics on the test images, and the id of its state.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Metrics other than the accuracy are further fields, None where there is no number.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, float | None] = Field(init=False)
 
     seed: int = Field(ge=0)
     accuracy: float = Field(ge=0, le=1)
     state: str = Field(pattern="^[0-9a-f]{32}$")
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """All its metrics by their keys."""
+        return {"accuracy": self.accuracy, **self.__pydantic_extra__}
 
 
 class Spread(BaseModel):
@@ -38,9 +48,12 @@ class Spread(BaseModel):
         accuracy_high: its upper limit.
         confidence: level of the interval.
         runs: one for each seed, by seed.
+
+    The other metrics that all runs have are summarised by further fields, such as `loss_mean`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, float] = Field(init=False)
 
     state: str
     seeds: int
@@ -55,6 +68,11 @@ class Spread(BaseModel):
     def accuracies(self) -> list[float]:
         """The test accuracy of each run."""
         return [run.accuracy for run in self.runs]
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """Mean, standard deviation and limits of each metric, as `accuracy_mean`."""
+        return {name: getattr(self, name) for name in _describe(self.runs, self.confidence)}
 
     def belongs_to(self, state: str) -> bool:
         """Tell whether the state is one of the runs."""
@@ -72,11 +90,15 @@ class Spread(BaseModel):
             raise ValueError("runs: two of them have the same state")
         if not self.belongs_to(self.state):
             raise ValueError("state: none of the runs has it")
-        for name, value in _describe(self.accuracies, self.confidence).items():
+        described = _describe(self.runs, self.confidence)
+        for name, value in described.items():
+            got = getattr(self, name, None)
             # Rounding, and a little more: another platform may round the other way.
-            if not math.isclose(getattr(self, name), value, rel_tol=0, abs_tol=0.6 * 10**-DIGITS):
-                got = getattr(self, name)
+            close = {"rel_tol": 0, "abs_tol": 0.6 * 10**-DIGITS}
+            if got is None or not math.isclose(got, value, **close):
                 raise ValueError(f"{name}: {got}, but that of the runs is {value:.{DIGITS}f}")
+        if unknown := self.__pydantic_extra__.keys() - described.keys():
+            raise ValueError(f"{min(unknown)}: no metric that all runs have")
         return self
 
 
@@ -87,25 +109,28 @@ def summarise(state: str, runs: Sequence[SeedRun], confidence: float) -> Spread:
         ValueError: there are fewer than two runs, two have the same seed or state, or none has
             the state.
     """
-    described = _describe([run.accuracy for run in runs], confidence)
-    return Spread(
-        state=state,
-        seeds=len(runs),
-        **{name: round(value, DIGITS) for name, value in described.items()},
-        confidence=confidence,
-        runs=tuple(sorted(runs, key=lambda run: run.seed)),
-    )
+    described = _describe(runs, confidence)
+    values = {name: round(value, DIGITS) for name, value in described.items()}
+    ordered = tuple(sorted(runs, key=lambda run: run.seed))
+    given = {"state": state, "seeds": len(runs), "confidence": confidence, "runs": ordered}
+    return Spread.model_validate(given | values)
 
 
-def _describe(accuracies: Sequence[float], confidence: float) -> dict[str, float]:
-    """Return mean, standard deviation and limits of the mean, by their names in `Spread`."""
-    low, high = mean_interval(accuracies, confidence)
-    return {
-        "accuracy_mean": statistics.mean(accuracies),
-        "accuracy_std": statistics.stdev(accuracies),
-        "accuracy_low": low,
-        "accuracy_high": high,
-    }
+def _describe(runs: Sequence[SeedRun], confidence: float) -> dict[str, float]:
+    """Return mean, standard deviation and limits of the mean, by their names in `Spread`.
+
+    They are given for each metric of which all runs have a number.
+    """
+    described = {}
+    for key in runs[0].metrics if runs else ():
+        values = [value for run in runs if (value := run.metrics.get(key)) is not None]
+        if len(values) < len(runs):
+            continue
+        low, high = mean_interval(values, confidence)
+        described[f"{key}_mean"] = statistics.mean(values)
+        described[f"{key}_std"] = statistics.stdev(values)
+        described[f"{key}_low"], described[f"{key}_high"] = low, high
+    return described
 
 
 def parse_spread(text: str) -> Spread:

@@ -1,5 +1,6 @@
 """The pictures of a report: images that a change broke and fixed, and curves before and after."""
 
+import math
 from itertools import islice
 
 import pandas as pd
@@ -83,7 +84,8 @@ def training_curves(old: pd.DataFrame, new: pd.DataFrame) -> Figure:
     """Draw accuracy and loss on training and validation images by epoch, before and after.
 
     Args:
-        old: one row per epoch, with columns epoch, loss, accuracy, val_loss and val_accuracy.
+        old: one row per epoch, with columns epoch, and loss, accuracy, val_loss and val_accuracy,
+            of which those that are missing are not drawn.
         new: likewise.
     """
     height, gap = 2.2, 0.35
@@ -97,11 +99,10 @@ def training_curves(old: pd.DataFrame, new: pd.DataFrame) -> Figure:
     longest = max(len(old), len(new))
     for axes, measure in ((upper, "accuracy"), (lower, "loss")):
         for history, colour, name in ((old, GREY, "Before"), (new, BLUE, "After")):
-            axes.plot(history["epoch"], history[measure], ":", color=colour)
             label = name if axes is upper else "_"
-            axes.plot(
-                history["epoch"], history[f"val_{measure}"], "o-", ms=3, color=colour, label=label
-            )
+            for column, style, named in ((measure, ":", "_"), (f"val_{measure}", "o-", label)):
+                values = history.get(column, math.nan * history["epoch"])
+                axes.plot(history["epoch"], values, style, ms=3, color=colour, label=named)
         axes.set(ylabel=measure.capitalize(), xlim=(0.5, longest + 0.5))
         axes.xaxis.set_major_locator(
             MaxNLocator(12, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)

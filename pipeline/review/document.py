@@ -93,6 +93,7 @@ def write(
     judgement, level = findings.judgement, 1 - verdict.LEVEL
     same_names = old.class_counts.keys() == new.class_counts.keys()
     figures = tables.figures_table(old, new, _github())
+    spreads = measures.compare_spreads(old, new)
     sections = [
         wording.headline(old, new, judgement, stale=bool(findings.stale)),
         wording.evidence(old, new, judgement),
@@ -104,9 +105,10 @@ def write(
         tables.measures_table(measures.compare_totals(old, new, level)),
         _compare_recalls(old, new, level) if judgement.pairs and same_names else "",
         tables.folded(
-            "Precision and recall of each class, with intervals",
+            "Metrics of each class, with intervals",
             tables.measures_table(measures.compare_classes(old, new, level)),
         ),
+        tables.folded("Over seeds", tables.measures_table(spreads)) if spreads else "",
         tables.folded("Figures before and after", figures) if figures else "",
     ]
     pictures = [*_draw(old, new, judgement, folder)] if folder else []

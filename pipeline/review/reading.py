@@ -1,5 +1,6 @@
 """Read a state from Git or from the working tree, and refuse what does not belong together."""
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pipeline.data.paths import DATASET, RAW
 from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.provenance.git import extract, git, resolve
 from pipeline.provenance.paths import CODE, LOCK, METRICS, PACKAGES, SEEDS, STAGES
+from pipeline.provenance.results import list_results
 from pipeline.provenance.spread import Spread, parse_spread
 from pipeline.review.parsing import (
     ROUNDING,
@@ -132,6 +134,12 @@ def _read(name: str, commit: str, folder: Path) -> Revision:
         declared=read(STAGES, lambda text: parse_stages(text, DeclaredStage)),
         stages=read(LOCK, lambda text: parse_stages(text, LockedStage)),
         evaluation=evaluation,
+        results={
+            path: read(path, json.loads)
+            for path in list_results(folder)
+            if path.suffix == ".json" and path not in {DATASET, EVALUATION}
+            if (folder / path).is_file()  # else its stage has not run, which is said to be stale
+        },
         errors=read(ERRORS, lambda text: parse_errors(text, evaluation, class_counts)),
         history=read(HISTORY, parse_history),
         class_counts=class_counts,

@@ -19,13 +19,13 @@ class _Read(BaseModel):
 
 
 class Evaluation(_Read):
-    """What a comparison reads of `metrics/evaluation.json`."""
+    """What `metrics/evaluation.json` holds: what a verdict needs, and other metrics or not."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     accuracy: float = Field(ge=0, le=1)
-    loss: float
     errors: int = Field(ge=0)
     samples: int = Field(ge=1)
-    expected_calibration_error: float
 
 
 class LockedFile(_Read):
@@ -67,8 +67,9 @@ class Revision:
         declared: what `dvc.yaml` has of each stage.
         stages: what `dvc.lock` has of each stage.
         evaluation: the test metrics.
+        results: what other JSON files of metrics hold, by their paths.
         errors: one row for each misclassified test image: image, label, predicted, probability.
-        history: one row for each epoch: epoch, loss, accuracy, val_loss, val_accuracy.
+        history: one row for each epoch, with its number and what was measured.
         class_counts: number of test images by class, in the order of the labels.
         val_samples: number of validation images.
         recorded: what `metrics/seeds.json` holds, whichever state it belongs to.
@@ -81,6 +82,7 @@ class Revision:
     declared: Mapping[str, DeclaredStage]
     stages: Mapping[str, LockedStage]
     evaluation: Evaluation
+    results: Mapping[Path, object]
     errors: pd.DataFrame
     history: pd.DataFrame
     class_counts: Mapping[str, int]

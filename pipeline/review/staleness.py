@@ -18,6 +18,7 @@ from pipeline.data.checksums import read_checksums
 from pipeline.provenance.git import tracked
 from pipeline.provenance.origin import parse_yaml
 from pipeline.provenance.paths import CODE, LOCK, METRICS, STAGES
+from pipeline.provenance.results import kept_in_git
 from pipeline.review.revision import DeclaredStage, LockedStage, Revision
 
 
@@ -37,14 +38,11 @@ def find_stale(revision: Revision) -> list[str]:
 
 def find_edited(revision: Revision) -> list[str]:
     """Say which metrics in Git differ from `dvc.lock`: edited by hand, or half committed."""
-    in_git = {
-        path
+    in_git = kept_in_git(
+        item
         for declared in revision.declared.values()
         for item in (*declared.outs, *declared.metrics, *declared.plots)
-        if isinstance(item, dict)
-        for path, options in item.items()
-        if isinstance(options, dict) and options.get("cache") is False
-    }
+    )
     return [
         f"{path} is not what {LOCK} has"
         for path, md5 in revision.made.items()

@@ -60,7 +60,7 @@ def measures_table(measures: Sequence[Measure]) -> str:
                 literal(m.name),
                 _with_interval(m.old, m.old_interval),
                 _with_interval(m.new, m.new_interval),
-                f"{m.new - m.old:+.4f}",
+                _change(m),
                 "worse" if m.worse else "",
             )
             for m in changed
@@ -143,8 +143,18 @@ def _code(value: object) -> str:
     return f"`{' '.join(re.sub('[`|]', '', plain).split())}`"
 
 
-def _with_interval(value: float, limits: tuple[float, float] | None) -> str:
-    return f"{value:.4f}" + (f" ({limits[0]:.4f} to {limits[1]:.4f})" if limits else "")
+def _with_interval(value: float | None, limits: tuple[float, float] | None) -> str:
+    if value is None:
+        return "missing"
+    number = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+    return number + (f" ({limits[0]:.4f} to {limits[1]:.4f})" if limits else "")
+
+
+def _change(measure: Measure) -> str:
+    if measure.old is None or measure.new is None:
+        return ""
+    difference = measure.new - measure.old
+    return f"{difference:+,}" if isinstance(difference, int) else f"{difference:+.4f}"
 
 
 def _recall(row: "pd.Series[float]", side: str) -> str:

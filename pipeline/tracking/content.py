@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from pipeline.core import files, splits
 from pipeline.core.errors import PipelineError
 from pipeline.data.paths import DATASET
-from pipeline.evaluation.paths import ERRORS, EVALUATION
+from pipeline.evaluation.paths import EVALUATION
 from pipeline.figures.paths import FIGURES, NETWORK_PICTURES
+from pipeline.provenance.paths import METRICS
+from pipeline.provenance.results import flatten_numbers
 from pipeline.provenance.snapshot import Snapshot
 from pipeline.tracking import runs, store
 from pipeline.tracking.logged_model import attach_model
@@ -35,18 +37,25 @@ def add_missing(client: "MlflowClient", experiment: str, run: "Run", snapshot: S
     model_id = models[0].model_id if models else attach_model(client, experiment, run_id, snapshot)
     logged = {point.step for point in client.get_metric_history(run_id, "loss")}
     seconds = snapshot.origin.seconds
-    metrics = _epoch_metrics(snapshot, seconds, logged)
-    if "test_accuracy" not in run.data.metrics:
-        metrics += _test_metrics(snapshot, seconds, model_id)
+    known = run.data.metrics
+    metrics = _epoch_metrics(snapshot, seconds, logged) + [
+        runs.metric(name, value, 0, seconds, model_id)
+        for name, value in read_results(snapshot).items()
+        if name not in known or (snapshot.is_present and known[name] != value)
+    ]
     runs.log(client, run_id, metrics)
     if not (run.inputs and run.inputs.dataset_inputs):
         client.log_inputs(run_id, datasets=_dataset_inputs(snapshot))
     if snapshot.is_present or runs.STATE_TAG not in run.data.tags:
+        stored: set[str] = set()  # whatever there is, is replaced
         for name, path in PICTURES.items():
             if (snapshot.folder / path).is_dir():  # DVC's cache may have lost those of the past
                 client.log_artifacts(run_id, str(snapshot.folder / path), name)
-        for path in (DATASET, HISTORY, EVALUATION, ERRORS):
-            client.log_artifact(run_id, str(snapshot.folder / path), "metrics")
+    else:
+        stored = {file.path for file in client.list_artifacts(run_id, METRICS.as_posix())}
+    for path in snapshot.results:
+        if path.as_posix() not in stored:
+            client.log_artifact(run_id, str(snapshot.folder / path), path.parent.as_posix())
     return model_id is not None
 
 
@@ -112,19 +121,24 @@ def _epoch_metrics(
     ]
 
 
-def _test_metrics(
-    snapshot: Snapshot, seconds: float | None, model_id: str | None
-) -> "list[Metric]":
-    evaluation = files.read_text(snapshot.folder / EVALUATION, json.loads)
-    for name in ("recall", "precision"):
-        per_class = evaluation.pop(name, {})
-        classes = zip(name_metrics(per_class), per_class.values(), strict=True)
-        evaluation |= {f"{name}.{label}": value for label, value in classes}
-    return [
-        runs.metric(f"test_{name}", value, 0, seconds, model_id)
-        for name, value in evaluation.items()
-        if value is not None  # as the recall of a class without images is
-    ]
+def read_results(snapshot: Snapshot) -> dict[str, float]:
+    """Return each number in the JSON files of a state by the name that it has as a metric.
+
+    That is `test_` with its key in `evaluation.json`; another file has its own name as prefix.
+    `dataset.json` is left out: what it says is shown with the data sets.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    found = {}
+    for path in snapshot.results:
+        if path.suffix == ".json" and path != DATASET:
+            prefix = "test" if path == EVALUATION else path.stem
+            values = files.read_text(snapshot.folder / path, json.loads)
+            for name, value in flatten_numbers(values, name_metrics).items():
+                if value is not None:  # as the recall of a class without images is
+                    found[f"{prefix}_{name}"] = value
+    return found
 
 
 def _dataset_inputs(snapshot: Snapshot) -> "list[DatasetInput]":

@@ -38,12 +38,16 @@ def publish_commits() -> Iterator[str]:
         PipelineError: the store does not take it.
     """
     faults: list[str] = []
-    states = set()
+    states: set[str] = set()
+    published = set()
     with store.plain_errors():
         client, experiment = store.open_store()
         for snapshot in committed_snapshots(faults):
-            if snapshot.state_id not in states:
+            # A later commit of a state may have a result that there was no stage for before.
+            content = (snapshot.state_id, *snapshot.results)
+            if content not in published:
                 yield publish(client, experiment, snapshot)
+                published.add(content)
                 states.add(snapshot.state_id)
         _close_abandoned(client, experiment)
     yield from faults

@@ -116,10 +116,8 @@ def _adopt(client: "MlflowClient", parent: "Run", children: "list[Run]") -> set[
 
 def _show_spread(client: "MlflowClient", parent: "Run", spread: Spread) -> None:
     run_id = parent.info.run_id
-    values = {"seeds": float(spread.seeds)} | {
-        f"seeds_accuracy_{name}": getattr(spread, f"accuracy_{name}")
-        for name in ("mean", "std", "low", "high")
-    }
+    values = {"seeds": float(spread.seeds)}
+    values |= {f"seeds_{name}": value for name, value in spread.summary.items()}
     shown = parent.data.metrics
     changed = {name: value for name, value in values.items() if shown.get(name) != value}
     if changed:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -126,6 +127,7 @@ def test_model_that_is_not_significantly_worse_becomes_champion(
     registry.crown(errors[5:], test_md5)
     output = registry.promote()  # p = 2 / 2**5
     assert "0 images fixed and 5 broken, p = 0.062 (exact McNemar test, level 0.05)" in output
+    assert re.search(r"loss \d\.\d+ \(missing before\)", output)  # of which nothing is recorded
     assert registry.champion() == "2"
 
 

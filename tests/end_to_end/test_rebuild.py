@@ -144,7 +144,7 @@ def test_commit_without_all_its_metrics_does_not_end_the_rebuilding(clone: Clone
     partial = clone.run("git", "rev-parse", "--short=7", "HEAD").stdout.strip()
     lose_store(clone)
     output = clone.run(*PUBLISH_ALL).stdout
-    assert f"commit {partial} holds no state: metrics is not complete" in output
+    assert f"commit {partial} holds no state: metrics/dataset.json is missing" in output
     (run,) = runs_of(clone)
     assert run.info.status == "FINISHED"
 

@@ -192,11 +192,10 @@ def test_another_seed_gives_what_reproducing_with_it_gives(seeded: Seeded, clone
     output = clone.run("dvc", "repro", PIPELINE_MLFLOW="off").stdout
     assert "> python -m pipeline.train" in output
     evaluation = json.loads((clone.path / "metrics/evaluation.json").read_text())
-    assert read_spread(seeded.clone)["runs"][2] == {
-        "seed": 2,
-        "accuracy": evaluation["accuracy"],
-        "state": state_of(clone),
-    }
+    run = read_spread(seeded.clone)["runs"][2]
+    assert (run["seed"], run["state"]) == (2, state_of(clone))
+    for name in ("accuracy", "loss", "expected_calibration_error"):
+        assert run[name] == evaluation[name]
 
 
 def test_file_describes_the_accuracies(seeded: Seeded) -> None:
@@ -206,7 +205,7 @@ def test_file_describes_the_accuracies(seeded: Seeded) -> None:
     mean, std = statistics.mean(accuracies), statistics.stdev(accuracies)
     half = T_90_2 * std / 3**0.5
     evaluation = json.loads((seeded.clone.path / "metrics/evaluation.json").read_text())
-    assert spread == {
+    expected = {
         "state": state_of(seeded.clone),
         "seeds": 3,
         "accuracy_mean": pytest.approx(mean, abs=1e-6),
@@ -214,8 +213,11 @@ def test_file_describes_the_accuracies(seeded: Seeded) -> None:
         "accuracy_low": pytest.approx(mean - half, abs=2e-6),
         "accuracy_high": pytest.approx(mean + half, abs=2e-6),
         "confidence": CONFIDENCE,
-        "runs": spread["runs"],
     }
+    assert {name: spread[name] for name in expected} == expected
+    losses = [run["loss"] for run in spread["runs"]]
+    assert spread["loss_mean"] == pytest.approx(statistics.mean(losses), abs=1e-6)
+    assert losses[0] == evaluation["loss"]
     assert [run["seed"] for run in spread["runs"]] == [0, 1, 2]
     assert spread["runs"][0]["accuracy"] == evaluation["accuracy"]
     assert spread["runs"][0]["state"] == spread["state"]
@@ -272,8 +274,8 @@ def test_runs_are_grouped_under_one_parent(seeded: Seeded) -> None:
     assert parent.info.status == "FINISHED"
     assert parent.info.run_name == "seeds of confidence=0.9"
     for name in ("mean", "std", "low", "high"):
-        value = parent.data.metrics[f"seeds_accuracy_{name}"]
-        assert value == spread[f"accuracy_{name}"]
+        for key in (f"accuracy_{name}", f"loss_{name}"):
+            assert parent.data.metrics[f"seeds_{key}"] == spread[key]
     assert parent.data.metrics["seeds"] == 3
     assert parent.data.params["evaluate.confidence"] == "0.9"
     assert not parent.data.tags.keys() & {"state", "training", "incomplete"}

@@ -27,6 +27,12 @@ def test_table_is_csv_with_6_digits() -> None:
     )
 
 
+def test_more_columns_are_no_other_table() -> None:
+    parsed = parse_predictions("image,margin,label,predicted,probability\n3,0.25,NA,7,0.5\n")
+
+    assert parsed[["image", "label", "predicted"]].to_numpy().tolist() == [[3, "NA", "7"]]
+
+
 def test_table_without_rows_has_the_types_of_others() -> None:
     parsed = parse_predictions(format_predictions(table("a").head(0)))
 

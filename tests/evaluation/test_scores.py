@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report
 
-from pipeline.evaluation.scores import Probabilities, score, tabulate
+from pipeline.evaluation.scores import Outcome, Probabilities, score, tabulate
 
 DIGITS = [str(digit) for digit in range(10)]
 
@@ -24,7 +24,7 @@ def sure(*digits: int, probability: float = 0.91) -> Probabilities:
 def scored(probabilities: Probabilities, *labels: int, confidence: float = 0.95) -> dict[str, Any]:
     truth = np.array(labels, np.uint8)
     predictions = tabulate(probabilities, truth, DIGITS)
-    return score(probabilities, truth, predictions, DIGITS, confidence)
+    return score(Outcome(probabilities, truth, predictions, confidence), DIGITS)
 
 
 @pytest.fixture(scope="module")

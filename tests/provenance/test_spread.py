@@ -49,6 +49,30 @@ def test_what_is_written_can_be_read() -> None:
     assert parse_spread(spread.model_dump_json(indent=2)) == spread
 
 
+def test_metrics_that_all_runs_have_are_summarised_and_checked() -> None:
+    losses: list[float | None] = [0.2, 0.3, 0.1]
+    f1 = [0.5, None, 0.7]
+    runs = [
+        SeedRun.model_validate(run.model_dump() | {"loss": loss, "f1": score})
+        for run, loss, score in zip(RUNS, losses, f1, strict=True)
+    ]
+    described = DescrStatsW(losses, ddof=1)
+
+    spread = summarise(state(0), runs, 0.95)
+
+    summary = {name: value for name, value in spread.summary.items() if "accuracy" not in name}
+    limits = described.tconfint_mean()
+    names = ["loss_mean", "loss_std", "loss_low", "loss_high"]
+    assert list(summary) == names
+    expected = [described.mean, described.std, *limits]
+    assert list(summary.values()) == pytest.approx(expected, abs=5e-7)
+    written = json.loads(spread.model_dump_json())
+    assert parse_spread(json.dumps(written)) == spread
+    del written["loss_std"]
+    with pytest.raises(ValueError, match=r"^loss_std: None, but that of the runs is 0\.100000"):
+        parse_spread(json.dumps(written))
+
+
 def test_runs_that_are_all_the_same_can_be_recorded() -> None:
     runs = [run.model_copy(update={"accuracy": 0.1}) for run in RUNS]
     spread = summarise(state(0), runs, 0.95)
@@ -75,7 +99,8 @@ def test_missing_key_is_named(recorded: dict[str, Any], key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "fault"),
     [
-        ("note", "x", "note: Extra inputs are not permitted"),
+        ("note", "x", "note: Input should be a valid number"),
+        ("note_mean", 1, "note_mean: no metric that all runs have"),
         ("seeds", 4, "seeds: 4, but there are 3 runs"),
         ("state", state(3), "state: none of the runs has it"),
         ("accuracy_mean", 0.95, "accuracy_mean: 0.95, but that of the runs is 0.948667"),

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from pipeline.review.parsing import parse_errors, parse_samples
+from pipeline.review.parsing import parse_errors, parse_history, parse_samples
 from pipeline.review.revision import Evaluation
 
 COUNTS = {"T-shirt/top": 3, "NA": 2, "7": 0}
-EVALUATION = Evaluation(accuracy=0.6, loss=1, errors=2, samples=5, expected_calibration_error=0)
+EVALUATION = Evaluation(accuracy=0.6, errors=2, samples=5)
 HEADER = "image,label,predicted,probability\n"
 
 
@@ -33,6 +33,15 @@ def test_errors_are_of_classes_by_their_names() -> None:
 
     assert errors["label"].tolist() == ["T-shirt/top", "NA"]
     assert errors["predicted"].tolist() == ["7", "T-shirt/top"]
+
+
+def test_history_of_other_columns_is_read() -> None:
+    history = parse_history("epoch,loss,val_f1\n1,0.5,0.25\n2,0.25,\n")
+
+    assert history["epoch"].tolist() == [1, 2]
+    assert history["val_f1"].iloc[0] == 0.25
+    with pytest.raises(ValueError, match="no column epoch"):
+        parse_history("loss\n0.5\n")
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
-"""What a run has of a state: epochs that are its own, and pictures that are still drawn."""
+"""What a run has of a state: epochs that are its own, its numbers, and pictures still drawn."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipeline.tracking.content import has_epochs_of, remove_undrawn
+from pipeline.tracking.content import has_epochs_of, read_results, remove_undrawn
 
 HISTORY = """epoch,loss,accuracy,val_loss,val_accuracy
 1,0.900000,0.700000,0.800000,0.750000
@@ -96,3 +97,23 @@ def test_store_that_removes_nothing_is_said(
         "it keeps figures/old.png, which is no longer drawn "
         "(MLflow: PermissionError: 403 Client Error: FORBIDDEN)"
     )
+
+
+def test_numbers_of_every_result_are_metrics_but_those_of_the_data(tmp_path: Path) -> None:
+    results = {
+        "evaluation.json": {"accuracy": 0.5, "recall": {"50 %": 1.0, "b": None}},
+        "robustness.json": {"accuracy": 0.25},
+        "dataset.json": {"test_images_also_in": {"train": 0}},
+        "errors.csv": {},
+    }
+    (tmp_path / "metrics").mkdir()
+    for name, values in results.items():
+        (tmp_path / "metrics" / name).write_text(json.dumps(values) + "\n")
+    paths = [Path("metrics", name) for name in results]
+    snapshot: Any = SimpleNamespace(folder=tmp_path, results=paths)
+
+    assert read_results(snapshot) == {
+        "test_accuracy": 0.5,
+        "test_recall.50 _": 1.0,
+        "robustness_accuracy": 0.25,
+    }
