@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from pipeline.core import files
 from pipeline.core.errors import DataError
 from pipeline.core.params import PARAMS
 from pipeline.core.splits import TEST
@@ -20,19 +20,26 @@ from pipeline.provenance.git import extract, resolve
 from pipeline.provenance.origin import (
     Origin,
     describe_changes,
-    flatten_sections,
     params_at,
-    parse_yaml,
 )
-from pipeline.provenance.paths import LOCK, METRICS, STAGES
+from pipeline.provenance.paths import LOCK, METRICS
+from pipeline.provenance.recorded import FILES, read_recorded
 from pipeline.provenance.results import list_results
 from pipeline.provenance.snapshot import Snapshot
+from pipeline.provenance.truth import FalseStateError, find_edited, require_true
 from pipeline.training.paths import HISTORY
 
-FILES = [str(PARAMS), str(LOCK), str(METRICS)]
+MADE = [str(PARAMS), str(LOCK), str(METRICS)]
 
 
-def committed_snapshots(faults: list[str]) -> Iterator[Snapshot]:
+class NoState(NamedTuple):
+    """A commit whose files are no state, and why."""
+
+    commit: str
+    error: DataError
+
+
+def committed_snapshots(faults: list[NoState]) -> Iterator[Snapshot]:
     """Yield the state of each commit on a branch, and of each DVC experiment, the oldest first.
 
     The files of a state are there until the next one is asked for. Commits whose params, lock and
@@ -45,7 +52,7 @@ def committed_snapshots(faults: list[str]) -> Iterator[Snapshot]:
     with Repo() as repo:
         read = partial(_read_all, branches=branches, cache_path=repo.cache.local.oid_to_path)
         names = {s.state_id: s.origin.experiment for s in read(tried, faults=[])}
-        for snapshot in read(commits_with(FILES), faults=faults):
+        for snapshot in read(commits_with(MADE), faults=faults):
             # What was kept of an experiment keeps its name.
             name = names.get(snapshot.state_id, "")
             yield replace(snapshot, origin=replace(snapshot.origin, experiment=name))
@@ -67,39 +74,37 @@ def experiment_snapshots(name: str) -> Iterator[Snapshot]:
 
 def _read_all(
     commits: Iterable[Commit],
-    faults: list[str],
+    faults: list[NoState],
     branches: Mapping[str, str],
     cache_path: CachePath,
 ) -> Iterator[Snapshot]:
     for commit in commits:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            extract(commit.sha, folder, *FILES, str(STAGES))
-            if not all((folder / path).exists() for path in FILES):
+            extract(commit.sha, folder, *map(str, FILES))
+            if not all((folder / path).exists() for path in MADE):
                 continue  # nothing was reproduced yet
             try:
                 yield _read(commit, branches, folder, cache_path)
             except DataError as error:
-                faults.append(f"commit {commit.sha[:7]} holds no state: {error}")
+                faults.append(NoState(commit.sha, error))
 
 
 def _read(
     commit: Commit, branches: Mapping[str, str], folder: Path, cache_path: CachePath
 ) -> Snapshot:
-    plot = parse_yaml((folder / LOCK).read_text()).get("stages", {}).get("plot", {})
-    params = flatten_sections(parse_yaml((folder / PARAMS).read_text()))
-    if flatten_sections(plot.get("params", {}).get(str(PARAMS))) != params:
-        raise DataError(f"{LOCK} does not match {PARAMS}")
-    locked = {Path(dep["path"]): dep.get("md5") for dep in plot.get("deps", [])}
+    recorded = read_recorded(folder)
+    made, params = recorded.made, recorded.params
     results = list_results(folder)
     for path in sorted({*results, HISTORY, EVALUATION, ERRORS}):  # the run reads these three
         if not (folder / path).is_file():
             raise DataError(f"{path} is missing")
-        if path in locked and files.md5(folder / path) != locked[path]:
-            raise DataError(f"{LOCK} does not match {path}")
-    if not locked.keys() >= set(state.STATE_FILES) or "prepare.dataset" not in params:
+    if not recorded.state_id or "prepare.dataset" not in params:
         raise DataError(f"{LOCK} is that of another pipeline")
-    digests = {path: str(locked[path]) for path in state.STATE_FILES}
+    require_true(recorded, whole=not commit.experiment)
+    if edited := find_edited(recorded):
+        raise FalseStateError(edited, recorded.state_id)
+    digests = {path: made[str(path)] for path in state.STATE_FILES}
     parent = resolve(f"{commit.sha}~")
     base = parent if commit.experiment else commit.sha
     origin = Origin(
@@ -112,8 +117,7 @@ def _read(
         user=commit.author,
     )
 
-    pictures = [out for out in plot.get("outs", []) if Path(out["path"]) == NETWORK_PICTURES]
-    for out in pictures:
-        link_cached_folder(folder / NETWORK_PICTURES, str(out.get("md5")), cache_path)
+    if pictures := made.get(str(NETWORK_PICTURES)):
+        link_cached_folder(folder / NETWORK_PICTURES, pictures, cache_path)
     model, test_images = (find_cached(digests[path], cache_path) for path in (MODEL, TEST.images))
     return Snapshot(params, digests, results, folder, model, test_images, origin)

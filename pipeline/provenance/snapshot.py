@@ -1,5 +1,6 @@
 """One state of the pipeline, as the working tree or a commit has it."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,10 @@ from pipeline.model.paths import MODEL
 from pipeline.provenance import state
 from pipeline.provenance.origin import Origin, present_origin
 from pipeline.provenance.params import Params
+from pipeline.provenance.recorded import read_recorded
 from pipeline.provenance.results import list_results
 from pipeline.provenance.state import STATE_ID
+from pipeline.provenance.truth import require_true
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,11 @@ class Snapshot:
 def present_snapshot(params: Params) -> Snapshot:
     """Return the state that lies in the working tree.
 
+    While DVC runs a stage, what it runs is not noted yet.
+
     Raises:
         DataError: a file of it cannot be read, or params and outputs do not belong together.
+        FalseStateError: its stages were not run as it is noted.
     """
     snapshot = Snapshot(
         params=flatten(params),
@@ -75,4 +81,6 @@ def present_snapshot(params: Params) -> Snapshot:
             "params and outputs do not belong together; `dvc repro` makes what these params give, "
             "`git checkout` and `dvc checkout` bring back what was"
         )
+    running = os.environ.get("DVC_STAGE", "").rpartition(":")[2]
+    require_true(read_recorded(Path()), running=running, cloned=False)
     return snapshot

@@ -7,14 +7,10 @@ from pathlib import Path
 from pipeline.data.paths import RAW
 from pipeline.provenance.packages import EFFECTS, Pin, describe_versions, parse_lock
 from pipeline.provenance.paths import CODE, PACKAGES
+from pipeline.provenance.recorded import LockedFile, LockedStage
 from pipeline.provenance.state import NEUTRAL
-from pipeline.review.revision import (
-    FORMER_PACKAGES,
-    LockedFile,
-    LockedStage,
-    Revision,
-)
-from pipeline.review.staleness import flatten_locked
+from pipeline.provenance.truth import flatten_locked
+from pipeline.review.revision import FORMER_PACKAGES, Revision
 
 ABSENT = "absent"
 NO_STAGE = LockedStage(cmd="")

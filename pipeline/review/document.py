@@ -13,11 +13,11 @@ from pipeline.data.dataset import read_dataset
 from pipeline.data.paths import RAW
 from pipeline.provenance.packages import EFFECTS, find_unlocked
 from pipeline.provenance.paths import PACKAGES
+from pipeline.provenance.truth import digest, find_edited, find_false
 from pipeline.review import changes, measures, tables, verdict, wording
 from pipeline.review.mlflow_runs import Lookup
 from pipeline.review.reproduction import Reproduction, check_reproduction
 from pipeline.review.revision import Revision
-from pipeline.review.staleness import digest, find_edited, find_stale
 from pipeline.review.undeclared import Check, read_check
 from pipeline.statistics import paired
 
@@ -51,7 +51,7 @@ def find(old: Revision, new: Revision, here: Revision | None, check: Check) -> F
         here: what the working tree holds, if that is a reproduction of the head.
         check: of what the head declares.
     """
-    stale = [*find_stale(new), *find_edited(new), *read_check(check)]
+    stale = [*find_false(new), *find_edited(new), *read_check(check)]
     reproduction = check_reproduction(new, here, old.spread or new.spread) if here else None
     if reproduction and reproduction.refuted:
         stale.append(reproduction.text)
@@ -64,7 +64,7 @@ def _warnings(old: Revision, new: Revision) -> Iterator[str]:
             f"It was tested on {new.evaluation.samples:,} images instead of "
             f"{old.evaluation.samples:,}, which show less of a difference"
         )
-    base_faults = [*find_stale(old), *find_edited(old)]
+    base_faults = [*find_false(old), *find_edited(old)]
     if base_faults:
         yield f"The base itself is stale: {base_faults[0]}" + (
             f", and {len(base_faults) - 1} more" if len(base_faults) > 1 else ""

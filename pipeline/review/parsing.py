@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pandas as pd
 from pydantic import BaseModel
@@ -11,41 +11,10 @@ from pydantic import BaseModel
 from pipeline.data.paths import DATASET
 from pipeline.evaluation.paths import EVALUATION
 from pipeline.evaluation.predictions import parse_predictions
-from pipeline.provenance.origin import flatten_sections, parse_yaml
 from pipeline.review.revision import Evaluation
 
 ROUNDING = 1e-6  # of what metrics/ holds
 Stage = TypeVar("Stage", bound=BaseModel)
-
-
-def _parse_mapping(text: str) -> dict[str, Any]:
-    values = parse_yaml(text)
-    if not values:
-        raise ValueError("it holds no YAML mapping")
-    return values
-
-
-def parse_params(text: str) -> dict[str, object]:
-    """Return the params by their dotted names.
-
-    Raises:
-        ValueError: it holds none, or the id of a state cannot be made of them.
-        TypeError: likewise.
-    """
-    params = flatten_sections(_parse_mapping(text))
-    json.dumps(params)  # as the id of the state does
-    return params
-
-
-def parse_stages(text: str, model: type[Stage]) -> dict[str, Stage]:
-    """Return the stages that `dvc.yaml` or `dvc.lock` has, by their names.
-
-    Raises:
-        ValueError: one is not as DVC writes it.
-        LookupError: there are none.
-    """
-    stages = _parse_mapping(text)["stages"].items()
-    return {str(name): model.model_validate(values) for name, values in stages}
 
 
 def parse_samples(text: str) -> tuple[dict[str, int], int]:

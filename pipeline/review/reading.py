@@ -2,19 +2,18 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import ValidationError
-
-from pipeline.core.files import IGNORED
+from pipeline.core.errors import DataError
 from pipeline.core.params import PARAMS
-from pipeline.data.paths import DATASET, RAW
+from pipeline.data.paths import DATASET
 from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.provenance.git import extract, git, resolve
-from pipeline.provenance.paths import CODE, LOCK, METRICS, PACKAGES, SEEDS, STAGES
+from pipeline.provenance.paths import SEEDS
+from pipeline.provenance.recorded import FILES, read_file, read_recorded
 from pipeline.provenance.results import list_results
 from pipeline.provenance.spread import Spread, parse_spread
 from pipeline.review.parsing import (
@@ -22,33 +21,14 @@ from pipeline.review.parsing import (
     parse_errors,
     parse_evaluation,
     parse_history,
-    parse_params,
     parse_samples,
-    parse_stages,
 )
 from pipeline.review.report_error import ReportError
-from pipeline.review.revision import (
-    FORMER_PACKAGES,
-    DeclaredStage,
-    LockedStage,
-    Revision,
-)
+from pipeline.review.revision import FORMER_PACKAGES, Revision
 from pipeline.training.paths import HISTORY
 
-INPUTS = (
-    IGNORED,
-    PARAMS,
-    STAGES,
-    LOCK,
-    METRICS,
-    PACKAGES.parent,
-    FORMER_PACKAGES,
-    CODE,
-    RAW,
-)
-READ = [*map(str, INPUTS)]
+READ = [*map(str, (*FILES, FORMER_PACKAGES))]
 UNSHALLOW = "; in this shallow clone, `git fetch --unshallow` may bring it"
-Parsed = TypeVar("Parsed")
 
 
 def merge_base(revision: str) -> tuple[str, str]:
@@ -111,28 +91,22 @@ def _shallow() -> str:
 
 
 def _read(name: str, commit: str, folder: Path) -> Revision:
-    def read(path: Path, parse: Callable[[str], Parsed]) -> Parsed:
-        try:
-            return parse((folder / path).read_text(encoding="utf-8"))
-        except OSError as error:
-            fault = f"cannot be read: {error.strerror}"
-        except ValidationError as error:
-            first = error.errors()[0]
-            fault = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        # Of json, pandas, and of what has another shape than it should.
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            fault = f"is damaged: {error}"
-        raise ReportError(f"{name}: {path}: {fault}")
+    try:
+        revision = _read_files(name, commit, folder)
+    except DataError as error:
+        raise ReportError(f"{name}: {error}") from error
+    _check_seeds(revision.spread, revision)
+    return revision
 
+
+def _read_files(name: str, commit: str, folder: Path) -> Revision:
+    read = partial(read_file, folder)
     class_counts, val_samples = read(DATASET, parse_samples)
     evaluation = read(EVALUATION, lambda text: parse_evaluation(text, class_counts))
-    revision = Revision(
+    return Revision(
+        **vars(read_recorded(folder)),
         name=name,
         commit=commit,
-        folder=folder,
-        params=read(PARAMS, parse_params),
-        declared=read(STAGES, lambda text: parse_stages(text, DeclaredStage)),
-        stages=read(LOCK, lambda text: parse_stages(text, LockedStage)),
         evaluation=evaluation,
         results={
             path: read(path, json.loads)
@@ -146,8 +120,6 @@ def _read(name: str, commit: str, folder: Path) -> Revision:
         val_samples=val_samples,
         recorded=read(SEEDS, parse_spread) if (folder / SEEDS).exists() else None,
     )
-    _check_seeds(revision.spread, revision)
-    return revision
 
 
 def _check_seeds(spread: Spread | None, revision: Revision) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pipeline.provenance.spread import Spread
 from pipeline.provenance.state import STATE_ID
+from pipeline.provenance.truth import digest
 from pipeline.review.report_error import ReportError
 from pipeline.review.revision import Revision
-from pipeline.review.staleness import digest
 from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, same_images
 from pipeline.statistics import paired
 from pipeline.statistics.significance import between_runs

@@ -57,7 +57,8 @@ def find_results(wanted: Mapping[str, Params]) -> dict[str, Result]:
             matching = [
                 run
                 for run in runs.find(client, experiment, {}, " and ".join(conditions))
-                if all(
+                if runs.FALSE_TAG not in run.data.tags
+                and all(
                     run.data.params.get(key, str(value)) == wanted_params[key]
                     for key, value in NEUTRAL.items()
                 )

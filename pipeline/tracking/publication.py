@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from pipeline.core import splits
 from pipeline.model.paths import MODEL
-from pipeline.provenance.committed import committed_snapshots, experiment_snapshots
+from pipeline.provenance.committed import NoState, committed_snapshots, experiment_snapshots
 from pipeline.provenance.params import Params
 from pipeline.provenance.snapshot import Snapshot, present_snapshot
+from pipeline.provenance.truth import FalseStateError
 from pipeline.tracking import runs, store
 from pipeline.tracking.content import add_missing, has_epochs_of, remove_undrawn
 
@@ -37,7 +38,7 @@ def publish_commits() -> Iterator[str]:
     Raises:
         PipelineError: the store does not take it.
     """
-    faults: list[str] = []
+    faults: list[NoState] = []
     states: set[str] = set()
     published = set()
     with store.plain_errors():
@@ -49,8 +50,12 @@ def publish_commits() -> Iterator[str]:
                 yield publish(client, experiment, snapshot)
                 published.add(content)
                 states.add(snapshot.state_id)
+        for _, error in faults:
+            if isinstance(error, FalseStateError) and error.state_id not in states:
+                for run in runs.find(client, experiment, {runs.STATE_TAG: error.state_id}):
+                    client.set_tag(run.info.run_id, runs.FALSE_TAG, str(error))
         _close_abandoned(client, experiment)
-    yield from faults
+    yield from (f"commit {commit[:7]} holds no state: {error}" for commit, error in faults)
     yield f"MLflow: has the runs of {len(states)} committed states"
 
 
@@ -141,8 +146,8 @@ def _settle(client: "MlflowClient", run: "Run", snapshot: Snapshot) -> None:
         client.log_batch(run_id, tags=[RunTag(tag, value) for tag, value in values.items()])
     if run.info.status == "RUNNING":
         runs.end(client, run_id, "FINISHED", seconds=_end_of(run, snapshot))
-    if runs.INCOMPLETE_TAG in client.get_run(run_id).data.tags:
-        client.delete_tag(run_id, runs.INCOMPLETE_TAG)
+    for tag in {runs.INCOMPLETE_TAG, runs.FALSE_TAG} & client.get_run(run_id).data.tags.keys():
+        client.delete_tag(run_id, tag)
 
 
 def _end_of(run: "Run", snapshot: Snapshot) -> float | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
+FALSE_TAG = "false_state"  # why the stages were not run as it is noted; such a run counts nowhere
 STATE_TAG = "state"  # its id, on the one complete run that each state has
 TRAINING_TAG = "training"  # the id of what the training was given
 KEY_TAG = "training_key"  # the digest of all that decides what it makes, such as code

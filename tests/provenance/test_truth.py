@@ -10,9 +10,8 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from pipeline.review.parsing import parse_stages
-from pipeline.review.revision import DeclaredStage, LockedStage
-from pipeline.review.staleness import digest, find_stale
+from pipeline.provenance.recorded import DeclaredStage, LockedStage, parse_stages
+from pipeline.provenance.truth import digest, find_false
 
 LEFT = ("__pycache__/a.pyc", ".ipynb_checkpoints/a.py", "a.py~", ".a.py.swp", ".DS_Store")
 ROOT = Path(__file__).parents[2]
@@ -93,14 +92,14 @@ def revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: A
 
 
 def test_params_of_another_file_are_compared_at_any_depth(revision: Any) -> None:  # noqa: ANN401
-    assert find_stale(revision) == []
+    assert find_false(revision) == []
 
     Path("versions.yaml").write_text("a: {b: 1, c: 3}\ndeep: {one: {two: [3, 4]}}\n")
-    assert find_stale(revision) == []  # a.c is not declared
+    assert find_false(revision) == []  # a.c is not declared
 
     Path("versions.yaml").write_text("a: {b: 7, c: 2}\ndeep: {one: {two: [3]}}\n")
     Path("all.yaml").write_text("x: {y: 6}\n")
-    assert find_stale(revision) == [
+    assert find_false(revision) == [
         "all.yaml: x is {'y': 6}, but {'y': 5} in dvc.lock",
         "versions.yaml: a.b is 7, but 1 in dvc.lock",
         "versions.yaml: deep is {'one': {'two': [3]}}, but {'one': {'two': [3, 4]}} in dvc.lock",
@@ -111,4 +110,4 @@ def test_params_that_the_lock_lacks_are_named(revision: Any) -> None:  # noqa: A
     declared = PARAMS_OF_TWO_FILES.replace("a.b", "a.b, a.c")
     revision.declared = parse_stages(declared, DeclaredStage)
 
-    assert find_stale(revision) == ["dvc.yaml: stage train uses a.c, which dvc.lock does not have"]
+    assert find_false(revision) == ["dvc.yaml: stage train uses a.c, which dvc.lock does not have"]
