@@ -14,10 +14,10 @@ from pipeline.core.splits import TEST, SplitFiles
 from pipeline.evaluation.observations import read_observations
 from pipeline.evaluation.paths import EVALUATION, OBSERVATIONS, PREDICTIONS
 from pipeline.evaluation.predictions import parse_predictions
-from pipeline.figures import figure_style, registry
+from pipeline.figures import catalogue, figure_style
+from pipeline.figures.catalogue import Results
 from pipeline.figures.paths import FIGURES, NETWORK_PICTURES
 from pipeline.figures.picture_parts import shorten_classes, shorten_names
-from pipeline.figures.registry import Results
 from pipeline.provenance import state
 from pipeline.provenance.params import load_params
 from pipeline.provenance.state import STATE_FILES, STATE_ID, StateSections
@@ -53,9 +53,9 @@ def main(
         test=splits.read_split(test),
         names=shorten_names(names),
     )
-    _write_figures(figures, {name: draw(results) for name, draw in registry.IN_GIT.items()})
-    drawn = {name: draw(results) for name, draw in registry.IN_CACHE.items()}
-    _write_figures(pictures, drawn | registry.draw_maps(results))
+    _write_figures(figures, {name: draw(results) for name, draw in catalogue.IN_GIT.items()})
+    drawn = {name: draw(results) for name, draw in catalogue.IN_CACHE.items()}
+    _write_figures(pictures, drawn | catalogue.draw_maps(results))
     files.write_text(state_id, state.identify(params, state_files) + "\n")
 
 

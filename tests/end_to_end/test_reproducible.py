@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.figures import registry
+from pipeline.figures import catalogue
 from tests.conftest import Clone
 from tests.mlflow_store import runs_of
 
@@ -73,10 +73,10 @@ def test_each_stage_writes_exactly_its_files(reproduced: Clone) -> None:
         for split in ("train", "val", "test")
         for kind in ("_images.npy", "_labels.npy", ".md5")
     }
-    figures = {f"metrics/figures/{name}.png" for name in registry.IN_GIT}
+    figures = {f"metrics/figures/{name}.png" for name in catalogue.IN_GIT}
     labels = np.load(clone.path / "data/prepared/test_labels.npy").tolist()
     followed = [f"maps/image_{labels.index(label):05}" for label in range(10)]
-    pictures = {f"metrics/network/{name}.png" for name in (*registry.IN_CACHE, *followed)}
+    pictures = {f"metrics/network/{name}.png" for name in (*catalogue.IN_CACHE, *followed)}
     expected = (
         prepared
         | figures

@@ -131,6 +131,7 @@ def learning_speed(history: pd.DataFrame) -> Figure:
     add_axes(figure, 4.4 - TOP - BOTTOM).plot(history["epoch"], -history["loss"].diff())
     return figure
 """
+REMOVED = ("loss", "filters")  # the entry of each is one line
 ENTRY = '    "learning_speed": lambda results: curves.learning_speed(results.history),\n'
 
 
@@ -143,11 +144,11 @@ def change_figures(clone: Clone) -> None:
     (figures / "figure_style.py").write_text(restyled)
     with (figures / "curves.py").open("a") as module:
         module.write(NEW_FIGURE)
-    registry = (figures / "registry.py").read_text()
-    for name in ("loss", "filters"):  # each is one line
-        entry = next(line for line in registry.splitlines(True) if line.startswith(f'    "{name}"'))
-        registry = registry.replace(entry, ENTRY if name == "loss" else "")
-    (figures / "registry.py").write_text(registry)
+    lines = (figures / "catalogue.py").read_text().splitlines(keepends=True)
+    entries = {name: next(line for line in lines if f'"{name}": ' in line) for name in REMOVED}
+    lines[lines.index(entries["loss"])] = ENTRY
+    lines.remove(entries["filters"])
+    (figures / "catalogue.py").write_text("".join(lines))
 
 
 def pictures_of(run: Run) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ take what lies in the two folders.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -33,7 +34,7 @@ class Results:
     """
 
     history: pd.DataFrame
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, Any]
     level: float
     predictions: pd.DataFrame
     observations: Observations
