@@ -27,12 +27,12 @@ from pipeline.provenance.comparison import (
     compare_paths,
     compare_published,
     find_unknown,
+    find_unpublished,
     is_within,
 )
 from pipeline.provenance.declarations import (
     OUTPUTS,
     build_graph,
-    find_unpublished,
     find_used,
     names_of,
 )

@@ -9,8 +9,10 @@ from pipeline.core.declared_params import names_by_file
 from pipeline.core.params import PARAMS
 from pipeline.provenance.declarations import OUTPUTS, names_of
 from pipeline.provenance.paths import CODE, STAGES
+from pipeline.provenance.results import kept_in_git
 
 FOLDERS = {"core", "data", "model", "training", "evaluation", "figures"}  # others: module by module
+PUBLISH = f"{CODE}.publish"
 LIGHT = {"__init__.py", "params.py", "paths.py"}  # what one package reads of another
 
 
@@ -55,6 +57,19 @@ def compare_params(
             yield Fault(text, name, "params", missing)
         for param in sorted(there - here):
             yield Fault(f"{STAGES}: {name} does not use {param} of {path}: remove it from params")
+
+
+def find_unpublished(stages: Mapping[str, Mapping[str, Any]]) -> dict[str, set[str]]:
+    """Return, by the stage that publishes, the results that may be made after it.
+
+    They are those of stages whose outputs no other stage depends on.
+    """
+    publishing = [name for name, entry in stages.items() if PUBLISH in str(entry.get("cmd", ""))]
+    others = {name: entry for name, entry in stages.items() if name not in publishing}
+    needed = {dep for entry in others.values() for dep in names_of(entry, "deps")}
+    last = [entry for entry in others.values() if needed.isdisjoint(names_of(entry, *OUTPUTS))]
+    kept = {path for entry in last for kind in OUTPUTS for path in kept_in_git(entry.get(kind, []))}
+    return dict.fromkeys(publishing, kept)
 
 
 def compare_published(

@@ -17,13 +17,11 @@ from pipeline.core import params_file
 from pipeline.core.errors import PipelineError
 from pipeline.core.params import PARAMS, Sections
 from pipeline.provenance.paths import CODE, STAGES, VERSIONS
-from pipeline.provenance.results import kept_in_git
 from pipeline.provenance.state import StateSections
 
 # None of these can change an output: MLflow is a view, and the check of all params only refuses.
 EXCEPTED = tuple(f"{CODE}.{name}" for name in ("tracking", "publish", "provenance.params"))
 OUTPUTS = ("outs", "metrics", "plots")
-PUBLISH = f"{CODE}.publish"
 COMMAND = r"python[\d.]*(?:\s+-\w+)*?\s+-m\s+([\w.]+)"
 
 
@@ -163,19 +161,6 @@ def names_of(entry: Mapping[str, Any], *kinds: str) -> list[str]:
     """Return the paths that a stage's entry lists under these keys, without their options."""
     items = [item for kind in kinds for item in entry.get(kind, [])]
     return [item if isinstance(item, str) else next(iter(item)) for item in items]
-
-
-def find_unpublished(stages: Mapping[str, Mapping[str, Any]]) -> dict[str, set[str]]:
-    """Return, by the stage that publishes, the results that may be made after it.
-
-    They are those of stages whose outputs no other stage depends on.
-    """
-    publishing = [name for name, entry in stages.items() if PUBLISH in str(entry.get("cmd", ""))]
-    others = {name: entry for name, entry in stages.items() if name not in publishing}
-    needed = {dep for entry in others.values() for dep in names_of(entry, "deps")}
-    last = [entry for entry in others.values() if needed.isdisjoint(names_of(entry, *OUTPUTS))]
-    kept = {path for entry in last for kind in OUTPUTS for path in kept_in_git(entry.get(kind, []))}
-    return dict.fromkeys(publishing, kept)
 
 
 def _is_excepted(module: str) -> bool:

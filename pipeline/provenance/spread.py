@@ -92,10 +92,9 @@ class Spread(BaseModel):
             raise ValueError("state: none of the runs has it")
         described = _describe(self.runs, self.confidence)
         for name, value in described.items():
-            got = getattr(self, name, None)
+            got = getattr(self, name, math.nan)
             # Rounding, and a little more: another platform may round the other way.
-            close = {"rel_tol": 0, "abs_tol": 0.6 * 10**-DIGITS}
-            if got is None or not math.isclose(got, value, **close):
+            if not math.isclose(got, value, rel_tol=0, abs_tol=0.6 * 10**-DIGITS):
                 raise ValueError(f"{name}: {got}, but that of the runs is {value:.{DIGITS}f}")
         if unknown := self.__pydantic_extra__.keys() - described.keys():
             raise ValueError(f"{min(unknown)}: no metric that all runs have")

@@ -121,7 +121,7 @@ EDITS: dict[str, tuple[Edit, set[str]]] = {
             *("pipeline/tracking/content.py", "pipeline/review/wording.py", "pipeline/publish.py"),
             *("pipeline/statistics/paired.py", "pipeline/experiments/table.py", "pipeline/new.py"),
             *("pipeline/sweep/space.py", "pipeline/explore/page.py", "pipeline/report.py"),
-            *("pipeline/provenance/params.py", "pipeline/provenance/committed.py"),
+            *("pipeline/provenance/params.py", "pipeline/provenance/results.py"),
         ),
         NOTHING,
     ),

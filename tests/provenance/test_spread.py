@@ -69,7 +69,7 @@ def test_metrics_that_all_runs_have_are_summarised_and_checked() -> None:
     written = json.loads(spread.model_dump_json())
     assert parse_spread(json.dumps(written)) == spread
     del written["loss_std"]
-    with pytest.raises(ValueError, match=r"^loss_std: None, but that of the runs is 0\.100000"):
+    with pytest.raises(ValueError, match=r"^loss_std: nan, but that of the runs is 0\.100000"):
         parse_spread(json.dumps(written))
 
 
