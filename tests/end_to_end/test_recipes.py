@@ -13,10 +13,10 @@ pytestmark = pytest.mark.end_to_end
 
 
 def blocks_of(heading: str) -> list[str]:
-    """Return the blocks of Python and YAML of a section of the page, without their indent."""
+    """Return the blocks of code in a section of the page, without their indent."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    found = re.findall(r"^( *)```(?:python|yaml)\n(.*?)^ *```$", section, re.M | re.S)
+    found = re.findall(r"^( *)```(?:python|text|yaml)\n(.*?)^ *```$", section, re.M | re.S)
     return [re.sub(f"^{indent}", "", block, flags=re.M) for indent, block in found]
 
 

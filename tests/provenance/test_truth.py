@@ -2,15 +2,14 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from pipeline.provenance.recorded import DeclaredStage, LockedStage, parse_stages
+from pipeline.provenance.recorded import DeclaredStage, LockedStage, Recorded, parse_stages
 from pipeline.provenance.truth import digest, find_false
 
 LEFT = ("__pycache__/a.pyc", ".ipynb_checkpoints/a.py", "a.py~", ".a.py.swp", ".DS_Store")
@@ -73,7 +72,7 @@ stages:
 
 
 @pytest.fixture
-def revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorded:
     """A stage with params of several files, whose lock DVC has written; the current folder."""
     monkeypatch.chdir(tmp_path)
     Path("dvc.yaml").write_text(PARAMS_OF_TWO_FILES)
@@ -82,32 +81,31 @@ def revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: A
     Path("all.yaml").write_text("x: {y: 5}\n")
     with Repo.init(no_scm=True) as repo:
         repo.reproduce()
-    return SimpleNamespace(
+    return Recorded(
         folder=tmp_path,
         params={"train.seed": 0, "train.epochs": 10},
         declared=parse_stages(PARAMS_OF_TWO_FILES, DeclaredStage),
         stages=parse_stages(Path("dvc.lock").read_text(), LockedStage),
-        made={},
     )
 
 
-def test_params_of_another_file_are_compared_at_any_depth(revision: Any) -> None:  # noqa: ANN401
-    assert find_false(revision) == []
+def test_params_of_another_file_are_compared_at_any_depth(recorded: Recorded) -> None:
+    assert find_false(recorded) == []
 
     Path("versions.yaml").write_text("a: {b: 1, c: 3}\ndeep: {one: {two: [3, 4]}}\n")
-    assert find_false(revision) == []  # a.c is not declared
+    assert find_false(recorded) == []  # a.c is not declared
 
     Path("versions.yaml").write_text("a: {b: 7, c: 2}\ndeep: {one: {two: [3]}}\n")
     Path("all.yaml").write_text("x: {y: 6}\n")
-    assert find_false(revision) == [
+    assert find_false(recorded) == [
         "all.yaml: x is {'y': 6}, but {'y': 5} in dvc.lock",
         "versions.yaml: a.b is 7, but 1 in dvc.lock",
         "versions.yaml: deep is {'one': {'two': [3]}}, but {'one': {'two': [3, 4]}} in dvc.lock",
     ]
 
 
-def test_params_that_the_lock_lacks_are_named(revision: Any) -> None:  # noqa: ANN401
+def test_params_that_the_lock_lacks_are_named(recorded: Recorded) -> None:
     declared = PARAMS_OF_TWO_FILES.replace("a.b", "a.b, a.c")
-    revision.declared = parse_stages(declared, DeclaredStage)
+    recorded = replace(recorded, declared=parse_stages(declared, DeclaredStage))
 
-    assert find_false(revision) == ["dvc.yaml: stage train uses a.c, which dvc.lock does not have"]
+    assert find_false(recorded) == ["dvc.yaml: stage train uses a.c, which dvc.lock does not have"]
