@@ -17,6 +17,7 @@ from dvc.repo import Repo
 
 from pipeline.core import files, stage
 from pipeline.core.errors import DataError
+from pipeline.core.package import command
 from pipeline.data.checksums import read_checksums
 from pipeline.data.paths import RAW
 
@@ -101,7 +102,7 @@ def _read_debian(folder: str, name: str) -> bytes:
 
 def main() -> None:
     """Fetch the data set, and say what was done."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.fetch", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("fetch"), description=__doc__)
     parser.add_argument("dataset", choices=[FASHION_MNIST])
     parser.add_argument(
         "--url", help="folder to get the files from, with dvc import-url (default: see above)"

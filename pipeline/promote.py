@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline.core import files, splits, stage
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.evaluation.scores import METRICS
@@ -138,7 +139,7 @@ def read_level(text: str) -> float:
 
 def main() -> None:
     """Promote the present state, and say what was done."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.promote", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("promote"), description=__doc__)
     parser.add_argument(
         "--level",
         default="0.05",

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.provenance.params import Params, load_params
 from pipeline.provenance.truth import FalseStateError
 from pipeline.tracking import deadline, store
@@ -17,7 +18,7 @@ from pipeline.tracking.publication import publish_commits, publish_present
 
 def main() -> None:
     """Publish, and say what was done."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.publish", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("publish"), description=__doc__)
     parser.add_argument(
         "--all-commits",
         action="store_true",

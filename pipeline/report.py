@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.review.mlflow_runs import Lookup
 from pipeline.review.report_error import ReportError
 
@@ -24,7 +25,7 @@ GATES = ("regression", "stale")
 
 def main() -> None:
     """Compare, print the report, and check the gates."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.report", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("report"), description=__doc__)
     parser.add_argument(
         "base",
         nargs="?",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from pipeline.core import files, stage
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.data.paths import RAW
 from pipeline.experiments.dvc_run import (
     end_with_terminal,
@@ -136,7 +137,7 @@ def read_count(text: str) -> int:
 
 def main() -> None:
     """Train, write, and show the runs in MLflow as a group."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.seeds", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("seeds"), description=__doc__)
     parser.add_argument(
         "--seeds",
         type=read_count,

@@ -4,6 +4,7 @@ import argparse
 
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.provenance.params import load_params
 from pipeline.tracking import registry, store
 from pipeline.tracking.scoring import HOST, ScoringServer, bind
@@ -25,7 +26,7 @@ def serve(name: str, port: int) -> None:
             champion = registry.find_champion(client, name)
             if not champion:
                 raise PipelineError(
-                    f"{name} has no champion to serve; `python -m pipeline.promote` makes the "
+                    f"{name} has no champion to serve; `{command('promote')}` makes the "
                     "present state the champion"
                 )
             from pipeline.model import runtime  # noqa: F401, or TensorFlow's import fills the screen
@@ -38,7 +39,7 @@ def serve(name: str, port: int) -> None:
 
 def main() -> None:
     """Serve the champion of the data set in params.yaml."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.serve", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("serve"), description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
     port = parser.parse_args().port
     serve(registry.name_model(load_params().prepare.dataset), port)

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 import yaml  # type: ignore[import-untyped]  # reads a lock twenty times as fast as ruamel.yaml
 
+from pipeline.core.package import PACKAGE
 from pipeline.review.reading import at_commit
 from tests.conftest import FROZEN, ROOT, Clone
 
@@ -27,7 +28,7 @@ KEPT = (
     "metrics/.gitignore",
     "models",
     "params.yaml",
-    "pipeline",
+    PACKAGE,
     "requirements",
 )
 METRICS = Path(__file__).parent / "data/review_metrics"  # of a base with 422 errors in 10,000

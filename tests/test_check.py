@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.core.package import PACKAGE
+
 ROOT = Path(__file__).parents[1]
-CHECKED = ("pipeline", "requirements")
+CHECKED = (PACKAGE, "requirements")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import sys
 
 from pipeline.core import stage
 from pipeline.core.errors import DataError, PipelineError
+from pipeline.core.package import command
 from pipeline.data.dataset import find_reader
 from pipeline.experiments import pages
 from pipeline.experiments.definitions import EXPERIMENTS, Experiment, read_experiments
@@ -16,7 +17,7 @@ from pipeline.provenance.params import load_params
 
 def main() -> None:
     """Run the experiments that are named, or all; or list them; or write the docs."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.experiments", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("experiments"), description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="of an experiment (default: all)")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--list", action="store_true", help="say what they are, and run none")

@@ -16,6 +16,7 @@ from typing import IO
 import psutil
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import PACKAGE
 from pipeline.provenance.git import ROOT, git
 
 COMMAND = [sys.executable, "-m", "dvc", "exp"]
@@ -150,7 +151,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         while process.poll() is None and time.monotonic() < give_up:
             for child in set(dvc.children(recursive=True)) - told:
                 with suppress(psutil.NoSuchProcess):  # it has just ended
-                    if any(argument.startswith("pipeline.") for argument in child.cmdline()):
+                    if any(argument.startswith(f"{PACKAGE}.") for argument in child.cmdline()):
                         child.terminate()
                         told.add(child)
             time.sleep(POLL_SECONDS)

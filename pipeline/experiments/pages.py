@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.experiments.definitions import LESSON, Experiment
 from pipeline.experiments.learning_curve import learning_curve
 from pipeline.experiments.table import results_table
@@ -30,8 +31,8 @@ def write_pages(experiments: Mapping[str, Experiment]) -> None:
     results = find_results({name: one.params for name, one in experiments.items()})
     if not results:
         raise PipelineError(
-            "MLflow: has no run of any experiment; `python -m pipeline.experiments` runs them, "
-            "`python -m pipeline.publish --all-commits` brings back those that were run before"
+            f"MLflow: has no run of any experiment; `{command('experiments')}` runs them, "
+            f"`{command('publish', '--all-commits')}` brings back those that were run before"
         )
     pages = {path: fill_tables(path, experiments, results) for path in PAGES}
     for path, text in pages.items():

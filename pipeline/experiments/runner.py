@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.data.paths import RAW
 from pipeline.evaluation.paths import EVALUATION
 from pipeline.experiments.definitions import Experiment
@@ -79,7 +80,7 @@ def _record(experiment: Experiment) -> bool:
     try:
         deadline.follow(publish_experiment(experiment.name))
     except PipelineError as error:
-        remedy = "`python -m pipeline.publish --all-commits` fills in what is missing"
+        remedy = f"`{command('publish', '--all-commits')}` fills in what is missing"
         print(f"{error}; DVC has all results; {remedy}", file=sys.stderr, flush=True)
         return False
     return True

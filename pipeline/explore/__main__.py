@@ -5,13 +5,14 @@ from importlib.util import find_spec
 
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.provenance.params import load_params
 from pipeline.tracking.scoring import bind
 
 
 def main() -> None:
     """Load what the page works with, and serve it until the process is told to end."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.explore", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("explore"), description=__doc__)
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: 8080)")
     port = parser.parse_args().port
     params = load_params()

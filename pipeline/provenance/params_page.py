@@ -7,13 +7,14 @@ from typing import Any
 
 from pipeline.core.params import Strict
 from pipeline.core.params_faults import NEUTRAL_KEY
+from pipeline.provenance.paths import CODE
 from pipeline.provenance.state import StateSections
 
 PAGE = Path("docs/params.md")
-HEADING = """# Params
+HEADING = f"""# Params
 
 What `params.yaml` holds. This page is written by `make check FIX=1` from the schemas in
-`pipeline/*/params.py`. Another value of a param reruns the stages that use it, and `plot`, which
+`{CODE}/*/params.py`. Another value of a param reruns the stages that use it, and `plot`, which
 names the state.
 """
 LARGEST = 2**31 - 1  # a bound that nobody needs to be told

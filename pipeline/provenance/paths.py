@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-CODE = Path(__name__.partition(".")[0])
+from pipeline.core.package import PACKAGE
+
+CODE = Path(PACKAGE)
 LOCK = Path("dvc.lock")
 PACKAGES = Path("requirements/main.txt")
 METRICS = Path("metrics")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+from pipeline.core.package import PACKAGE
 from pipeline.tracking import deadline, store
 
 
@@ -25,8 +26,8 @@ class Lookup:
         self._deadline = time.monotonic() + deadline.allowed()
         database = store.database()
         if store.enabled() and (database is None or database.exists()):
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.tracking.lookup"],
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", f"{PACKAGE}.tracking.lookup"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

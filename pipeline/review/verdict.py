@@ -8,6 +8,7 @@ it decides, and where it is not, the verdict says what is missing.
 from dataclasses import dataclass
 from enum import Enum
 
+from pipeline.core.package import command
 from pipeline.model.paths import MODEL
 from pipeline.provenance.packages import WITHOUT_RESULTS
 from pipeline.review.changes import changed_packages, changed_params
@@ -18,7 +19,7 @@ from pipeline.statistics.significance import against_spread, between_spreads, se
 
 LEVEL = 0.05  # of every test, and 1 - LEVEL of every interval
 SEED = "train.seed"
-SEEDS_COMMAND = "python -m pipeline.seeds --seeds 5"
+SEEDS_COMMAND = command("seeds", "--seeds", "5")
 
 
 class Verdict(Enum):

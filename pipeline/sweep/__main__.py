@@ -1,4 +1,4 @@
-"""Search for better params: python -m pipeline.sweep [--run]."""
+"""Search for better params."""
 
 import argparse
 import os
@@ -12,6 +12,7 @@ from pipeline.core import splits, stage
 from pipeline.core.arrays import Split
 from pipeline.core.classes import read_classes
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.experiments.definitions import Experiment
 from pipeline.experiments.dvc_run import arguments, end_with_terminal, require_copies
 from pipeline.experiments.runner import run_all
@@ -130,7 +131,7 @@ def _describe_start(sweep_id: str, settings: Settings, journal: Journal, changed
 
 def main() -> None:
     """Search, say what is best, and run it if that is wanted."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.sweep", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("sweep"), description=__doc__)
     parser.add_argument("--run", action="store_true", help="run the best trial as an experiment")
     args = parser.parse_args()
     if args.run:

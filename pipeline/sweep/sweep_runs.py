@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pipeline.core.package import command
 from pipeline.core.params import flatten
 from pipeline.provenance.origin import describe_changes, present_origin
 from pipeline.provenance.params import Params
@@ -153,7 +154,7 @@ def _settle(client: "MlflowClient", parent: str, sweep: Sweep, status: str) -> N
 
 def _source(user: str) -> dict[str, str]:
     return {
-        "mlflow.source.name": "python -m pipeline.sweep",
+        "mlflow.source.name": command("sweep"),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": user,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.tracking import runs
 from pipeline.tracking.store import MODEL_PREFIX
@@ -32,7 +33,7 @@ def find_run(client: "MlflowClient", experiment: str, state_id: str) -> "Run":
     """
     found = runs.find(client, experiment, {runs.STATE_TAG: state_id})
     if not found:
-        raise PipelineError("MLflow: this state has no run; `python -m pipeline.publish` makes it")
+        raise PipelineError(f"MLflow: this state has no run; `{command('publish')}` makes it")
     return found[0]
 
 
@@ -79,7 +80,7 @@ def register(
     if not models:
         raise PipelineError(
             f"MLflow: run {run.info.run_name} ({run.info.run_id}) has no model; delete the run, "
-            "and `python -m pipeline.publish` makes it again"
+            f"and `{command('publish')}` makes it again"
         )
     model_id = models[0].model_id
     for version in known:
@@ -124,7 +125,7 @@ def read_errors(
     except MlflowException as error:
         raise PipelineError(
             f"{title} has no run any more, so nothing is known of its errors; check out its commit "
-            f"and `python -m pipeline.publish`, {remedy}"
+            f"and `{command('publish')}`, {remedy}"
         ) from error
     tested = [
         used.dataset.digest

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.core.package import command
 from pipeline.provenance.committed import experiment_snapshots
 from pipeline.provenance.paths import SEEDS
 from pipeline.provenance.recipe import SEED
@@ -88,7 +89,7 @@ def _open_parent(
         return parent
     tags = {
         runs.RECIPE_TAG: recipe,
-        "mlflow.source.name": "python -m pipeline.seeds",
+        "mlflow.source.name": command("seeds"),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": present.origin.user,
         **runs.process_tags(),

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.provenance.git import ROOT
 from pipeline.tracking.database import ARTIFACTS_TAG, create_database, follow_artifacts, uri_of
 
@@ -28,7 +29,7 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 MESSAGE_LENGTH = 1000
 OTHER_VERSION = "out-of-date database schema"
-REMEDY = "`python -m pipeline.publish` fills in what is missing"
+REMEDY = f"`{command('publish')}` fills in what is missing"
 
 
 def enabled() -> bool:

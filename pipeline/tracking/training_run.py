@@ -11,6 +11,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Self
 
+from pipeline.core.package import PACKAGE
 from pipeline.core.params import flatten
 from pipeline.provenance import state
 from pipeline.provenance.git import GitError
@@ -18,7 +19,7 @@ from pipeline.provenance.origin import present_origin
 from pipeline.provenance.params import load_params
 from pipeline.tracking import deadline, runs, store
 
-COMMAND = [sys.executable, "-m", "pipeline.tracking.recorder"]
+COMMAND = [sys.executable, "-m", f"{PACKAGE}.tracking.recorder"]
 ERROR_LENGTH = 1000  # a message that fits the pipe is written whole or not at all
 
 

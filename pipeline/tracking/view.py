@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.tracking import runs, store
 from pipeline.tracking.scoring import HOST, bind
 
@@ -82,7 +83,7 @@ def give_view() -> str:
 
 def main() -> None:
     """Print the link that opens the view, and become the server that answers there."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.tracking.view", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("tracking.view"), description=__doc__)
     parser.add_argument("--port", type=int, default=5000, help="on 127.0.0.1 (default: 5000)")
     port = parser.parse_args().port
     uri = store.tracking_uri()
@@ -93,9 +94,9 @@ def main() -> None:
     runs_page = f"http://{HOST}:{port}/#/experiments/{give_view()}/runs?{query}"
     print(f"Runs: {runs_page}", flush=True)
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", uri]
-    os.execv(sys.executable, [*command, "--default-artifact-root", "mlartifacts"])  # noqa: S606
+    server = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+    server += ["--workers", "1", "--backend-store-uri", uri]
+    os.execv(sys.executable, [*server, "--default-artifact-root", "mlartifacts"])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import PACKAGE
 
 VARIABLE = "TF_CONFIG"
-COMMAND = [sys.executable, "-m", "pipeline.train"]
+COMMAND = [sys.executable, "-m", f"{PACKAGE}.train"]
 ENDING_SECONDS = 20.0
 Worker = subprocess.Popen[bytes]
 

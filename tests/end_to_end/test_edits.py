@@ -9,6 +9,7 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
+from pipeline.core.package import PACKAGE
 from tests.conftest import Clone
 
 Edit = Callable[[], None]
@@ -147,7 +148,7 @@ def in_edited(edited: Clone, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", edited.env["DVC_SITE_CACHE_DIR"])
     yield
     edited.run("git", "checkout", "--quiet", ".")
-    edited.run("git", "clean", "--quiet", "-d", "--force", "pipeline")
+    edited.run("git", "clean", "--quiet", "-d", "--force", PACKAGE)
 
 
 @pytest.mark.usefixtures("in_edited")

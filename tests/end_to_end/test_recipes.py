@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.package import PACKAGE
 from tests.conftest import ROOT, Clone
 from tests.mlflow_store import runs_of
 
@@ -28,14 +29,14 @@ def insert(path: Path, before: str, text: str) -> None:
 
 def add_stage(clone: Clone) -> None:
     module, entry, field = blocks_of("A stage")
-    code = clone.path / "pipeline"
+    code = clone.path / PACKAGE
     (code / "robustness.py").write_text(module)
     insert(clone.path / "dvc.yaml", "  # It also names the state", entry)
     insert(clone.path / "pyproject.toml", "evaluate | plot | publish", "robustness | ")
     insert(code / "evaluation/params.py", "    images: Annotated", field)
     insert(code / "evaluation/params.py", "\nfrom pipeline.model.params", ", neutral")
     clone.edit_params({"evaluate.shift": 2})
-    clone.run("git", "add", "pipeline")
+    clone.run("git", "add", PACKAGE)
 
 
 def add_metric(clone: Clone) -> None:
@@ -80,7 +81,7 @@ def test_stage_and_metric_reach_git_mlflow_and_report_and_leave_the_past_its_run
     assert touched(clone) == {"pipeline/evaluation/scores.py"}
     clone.run("lint-imports", "--no-cache")
     clone.run("mypy", "pipeline/robustness.py", "pipeline/evaluation/scores.py")
-    clone.run("ruff", "check", "pipeline")
+    clone.run("ruff", "check", PACKAGE)
     assert reproduce(clone) == {"evaluate", "plot"}
     found = json.loads((clone.path / "metrics/evaluation.json").read_text())
     assert found["accuracy"] <= found["top_2_accuracy_low"] < found["top_2_accuracy"] <= 1

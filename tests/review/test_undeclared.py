@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.package import PACKAGE
 from pipeline.review.report_error import ReportError
 from pipeline.review.undeclared import read_check, start_check
 
@@ -12,7 +13,7 @@ REMEDY = "`python -m pipeline.check --fix` writes what is missing"
 
 
 def make_check(folder: Path, code: str) -> None:
-    (folder / "pipeline").mkdir()
+    (folder / PACKAGE).mkdir()
     (folder / "pipeline/check.py").write_text(code)
 
 

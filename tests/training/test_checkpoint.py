@@ -11,6 +11,7 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
+from pipeline.core.package import PACKAGE
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Checkpoint, add_gpus, identify_training
 from tests.conftest import FROZEN, ROOT, edit_params
@@ -140,7 +141,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The stage as it is, with the lesson's params and made-up data."""
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=ignored)
+    shutil.copytree(ROOT / PACKAGE, tmp_path / PACKAGE, ignore=ignored)
     shutil.copy(FROZEN["params.yaml"], tmp_path / "params.yaml")
     shutil.copy(ROOT / ".dvcignore", tmp_path)
     (tmp_path / "requirements").mkdir()
