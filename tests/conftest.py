@@ -1,10 +1,12 @@
 """Clones of this repository in which the real `dvc` runs the real pipeline, small."""
 
+import atexit
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -25,11 +27,20 @@ for variable in [name for name in os.environ if name.startswith(SETTINGS)]:
     del os.environ[variable]
 os.environ["MATPLOTLIBRC"] = os.devnull  # instead of the file in the user's home
 
+from pipeline.provenance.state import NEUTRAL  # noqa: E402, as it sets some of these itself
+
 ROOT = Path(__file__).parents[1]
-# Take the place of what is edited from day to day, on which no test may depend.
-FROZEN = {
-    name: ROOT / "tests/data" / name for name in ("params.yaml", "experiments.yaml", "sweep.yaml")
-}
+
+
+def complete(path: Path) -> Path:
+    """Copy a file of params, and add those that came later, each with its neutral value."""
+    copy = Path(tempfile.mkdtemp(prefix="params-")) / path.name
+    shutil.copy(path, copy)
+    edit_params(copy, NEUTRAL)
+    atexit.register(shutil.rmtree, copy.parent)
+    return copy
+
+
 SMALL = {
     "prepare.train_samples": 200,
     "prepare.val_samples": 50,
@@ -48,6 +59,13 @@ def edit_params(path: Path, changes: Mapping[str, object]) -> None:
         section, key = name.split(".")
         params[section][key] = value
     yaml.dump(params, path)
+
+
+# Take the place of what is edited from day to day, on which no test may depend.
+FROZEN = {
+    name: ROOT / "tests/data" / name for name in ("params.yaml", "experiments.yaml", "sweep.yaml")
+}
+FROZEN["params.yaml"] = complete(FROZEN["params.yaml"])
 
 
 class Clone:

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from pipeline.core.errors import ParamsError
 from pipeline.core.params import flatten
 from pipeline.provenance.params import load_params
+from pipeline.provenance.state import NEUTRAL
 from tests.conftest import FROZEN, ROOT
 
 LESSON_FILE = FROZEN["params.yaml"]
@@ -30,8 +31,6 @@ LESSON = {
     "model.dense_units": [128],
     "model.dropout": 0.0,
     "model.batch_norm": False,
-    "model.batch_norm_momentum": 0.9,
-    "model.residual": False,
     "augmentation.rotation": 0.0,
     "augmentation.shift": 0.0,
     "augmentation.zoom": 0.0,
@@ -40,7 +39,6 @@ LESSON = {
     "train.optimizer": "adam",
     "train.learning_rate": 0.001,
     "train.learning_rate_schedule": "constant",
-    "train.weight_decay": 0.004,
     "train.label_smoothing": 0.0,
     "train.early_stopping_patience": None,
     "train.seed": 0,
@@ -48,6 +46,7 @@ LESSON = {
     "train.workers": 1,
     "evaluate.images": None,
     "evaluate.confidence": 0.95,
+    **NEUTRAL,
 }
 
 
