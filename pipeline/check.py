@@ -36,7 +36,7 @@ from pipeline.provenance.declarations import (
     find_used,
     names_of,
 )
-from pipeline.provenance.git import untracked_files
+from pipeline.provenance.git import is_in_repository, untracked_files
 from pipeline.provenance.packages import parse_lock
 from pipeline.provenance.params import load_params
 from pipeline.provenance.params_page import PAGE, build_page
@@ -180,6 +180,8 @@ def _find_unused(entries: Iterable[Mapping[str, Any]], imported: set[str]) -> It
 
 def _find_untracked(entries: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
     """Yield the files in folders of code that DVC counts, but a clone would not have."""
+    if not is_in_repository():
+        return  # the files of a commit, laid out for a report
     code = _find_code(entries)
     untracked = {*untracked_files(*map(str, code))}
     for path in map(str, files.list_files(code)):

@@ -17,10 +17,11 @@ SETTINGS = {
     "log.showSignature": "false",
     "status.showUntrackedFiles": "normal",
 }
+NO_REPOSITORY = "not a git repository"
 # Of what Git refuses without one, by a part of its words.
 REMEDIES = {
     "index file": "remove .git/index, and `git reset` makes it anew from the last commit",
-    "not a git repository": "work in a clone of the project, or `git init` and commit it",
+    NO_REPOSITORY: "work in a clone of the project, or `git init` and commit it",
     "promisor remote": "this clone is partial: clone it without --filter, or reach its remote",
 }
 
@@ -61,6 +62,21 @@ def read(commit: str, path: Path) -> str:
     """
     entry = git("ls-tree", commit, "--", path.as_posix())
     return git("cat-file", "blob", entry.split()[2]) if entry.startswith(REGULAR) else ""
+
+
+def is_in_repository() -> bool:
+    """Tell whether the current folder is in a repository.
+
+    Raises:
+        GitError: Git cannot tell.
+    """
+    try:
+        git("rev-parse", "--git-dir")
+    except GitError as error:
+        if NO_REPOSITORY in str(error):
+            return False
+        raise
+    return True
 
 
 def untracked(path: Path) -> list[Path]:
