@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import chdir
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pandas as pd
 import yaml  # type: ignore[import-untyped]  # reads a lock twenty times as fast as ruamel.yaml
 
 from pipeline.core.package import PACKAGE
-from pipeline.review.reading import at_commit
+from pipeline.provenance.recorded import read_recorded
 from tests.conftest import FROZEN, ROOT, Clone
 
 KEPT = (
@@ -33,6 +32,7 @@ KEPT = (
 )
 METRICS = Path(__file__).parent / "data/review_metrics"  # of a base with 422 errors in 10,000
 SPLITS = "data/prepared"
+STATE_ID = "data/state.txt"
 OUTPUTS = ("outs", "metrics", "plots")
 
 
@@ -115,6 +115,14 @@ class ReviewRepository(Clone):
             for name in locked:
                 section, _, key = name.partition(".")
                 locked[name] = params[section][key] if key else params[section]
+        self._write_lock(lock)
+        noted = f"{read_recorded(self.path).state_id}\n"
+        for out in lock["stages"]["plot"]["outs"]:
+            if out["path"] == STATE_ID and STATE_ID not in made:
+                out["md5"] = hashlib.md5(noted.encode()).hexdigest()
+        self._write_lock(lock)
+
+    def _write_lock(self, lock: object) -> None:
         text = yaml.dump(lock, Dumper=yaml.CSafeDumper, sort_keys=False)
         (self.path / "dvc.lock").write_text(text)
 
@@ -131,10 +139,8 @@ class _Base(ReviewRepository):
         shutil.copytree(METRICS, path / "metrics", dirs_exist_ok=True)
         self.run("git", "init", "--quiet", "--initial-branch", "main")
         self._lock()
+        self.relock()
         self.commit("Base")
-        with chdir(path), at_commit("HEAD") as found:
-            self.relock(**{"data/state.txt": f"{found.state_id}\n"})
-        self.run("git", "commit", "--quiet", "--all", "--amend", "--no-edit")
 
     def _lock(self) -> None:
         """Let DVC write the lock, of outputs that no stage has made where they are not metrics."""
@@ -151,7 +157,7 @@ class _Base(ReviewRepository):
         self.run("dvc", "commit", "--quiet", "--force")
         self.run("git", "clean", "--quiet", "--force", "-d", "-X")  # what is not in Git
         written = _load(self.path / "dvc.lock")
-        self.relock()
+        self.relock(**{STATE_ID: "state.txt of the base"})
         assert _load(self.path / "dvc.lock") == written
 
 
