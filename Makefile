@@ -38,8 +38,8 @@ experiments: venv  ## run the lesson's experiments (docs/experiments.md), or tho
 sweep: venv-sweep  ## search for better params: sweep.yaml (docs/sweep.md)
 	@$(IN_VENV) python -m pipeline.sweep
 
-report: venv  ## say what the working tree changed against main, or BASE, and whether it is real
-	@.venv/bin/python -m pipeline.report $(BASE)
+report: venv  ## say what the working tree, or HEAD, changed against main, or BASE; pictures go to OUTPUT
+	@.venv/bin/python -m pipeline.report $(BASE) $(if $(HEAD),--head $(HEAD)) $(if $(OUTPUT),--output $(OUTPUT))
 
 test: venv-dev  ## run all tests
 	@$(IN_VENV) python -m pytest -n 2 --dist worksteal

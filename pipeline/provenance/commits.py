@@ -40,6 +40,18 @@ def experiments() -> Iterator[Commit]:
             yield Commit(sha, int(seconds), author, match[1])
 
 
+def find_commit(revision: str) -> str:
+    """Return the hash of the commit that Git or, else, a DVC experiment calls so; or nothing.
+
+    Of several experiments of one name, on other commits, it is the latest.
+    """
+    if commit := resolve(revision):
+        return commit
+    named = (found for found in experiments() if found.experiment == revision)
+    latest = max(named, key=lambda found: found.seconds, default=None)
+    return latest.sha if latest else ""
+
+
 def branches_by_commit() -> dict[str, str]:
     """Return the branch of each commit: the one it was made on, as far as Git can tell."""
     refs = git(

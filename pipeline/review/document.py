@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,13 @@ def find(old: Revision, new: Revision, here: Revision | None, check: Check) -> F
     reproduction = check_reproduction(new, here, old.spread or new.spread) if here else None
     if reproduction and reproduction.refuted:
         stale.append(reproduction.text)
-    return Findings(verdict.judge(old, new), stale, list(_warnings(old, new)), reproduction)
+    judgement = verdict.judge(old, new)
+    return Findings(judgement, stale, list(_warnings(old, new, judgement)), reproduction)
 
 
-def _warnings(old: Revision, new: Revision) -> Iterator[str]:
-    if new.evaluation.samples < old.evaluation.samples:
+def _warnings(old: Revision, new: Revision, judgement: verdict.Judgement) -> Iterator[str]:
+    comparable = judgement.verdict is not verdict.Verdict.NOT_COMPARABLE
+    if comparable and new.evaluation.samples < old.evaluation.samples:
         yield (
             f"It was tested on {new.evaluation.samples:,} images instead of "
             f"{old.evaluation.samples:,}, which show less of a difference"
@@ -79,7 +82,8 @@ def _warnings(old: Revision, new: Revision) -> Iterator[str]:
         yield f"`{PACKAGES}` has {name} {after} instead of {before}, which may change {effect}"
     if new.folder == Path():
         yield from find_unlocked()
-    if new.recorded and not new.spread and not (old.spread and old.recorded == new.recorded):
+    missed = comparable and not (judgement.seeds or judgement.same_model or judgement.only_seed)
+    if missed and new.recorded and not new.spread:
         yield (
             "`metrics/seeds.json` belongs to another state, so it is not used for this one; "
             f"`{verdict.SEEDS_COMMAND}` renews it"
@@ -92,6 +96,9 @@ def write(
     """Print the report; with a folder, write it there as well, with its pictures beside it."""
     judgement, level = findings.judgement, 1 - verdict.LEVEL
     same_names = old.class_counts.keys() == new.class_counts.keys()
+    whole = judgement.shared == old.evaluation.samples == new.evaluation.samples
+    judged = judgement.verdict is not verdict.Verdict.NOT_COMPARABLE
+    table = partial(tables.measures_table, judged=judged)
     figures = tables.figures_table(old, new, _github())
     spreads = measures.compare_spreads(old, new)
     sections = [
@@ -102,13 +109,13 @@ def write(
         tables.params_table(changes.changed_params(old, new)),
         tables.folded("Stages", tables.stages_table(changes.changed_stages(old, new))),
         "### What it did to the metrics",
-        tables.measures_table(measures.compare_totals(old, new, level)),
-        _compare_recalls(old, new, level) if judgement.pairs and same_names else "",
+        table(measures.compare_totals(old, new, level)),
+        _compare_recalls(old, new, level) if judgement.pairs and whole and same_names else "",
         tables.folded(
             "Metrics of each class, with intervals",
-            tables.measures_table(measures.compare_classes(old, new, level)),
+            table(measures.compare_classes(old, new, level)),
         ),
-        tables.folded("Over seeds", tables.measures_table(spreads)) if spreads else "",
+        tables.folded("Over seeds", table(spreads)) if spreads else "",
         tables.folded("Figures before and after", figures) if figures else "",
     ]
     pictures = [*_draw(old, new, judgement, folder)] if folder else []
@@ -164,8 +171,8 @@ def _draw(
     if judgement.pairs and (judgement.pairs.fixed or judgement.pairs.broken):
         try:
             before, after = (
-                picture_parts.shorten_classes(revision.errors, [*revision.class_counts])
-                for revision in (old, new)
+                picture_parts.shorten_classes(errors, [*new.class_counts])
+                for errors in (verdict.first_errors(s, judgement.shared) for s in (old, new))
             )
             figure = comparison_figures.changed_images(before, after, read_test_images(new))
             files.write_bytes(folder / CHANGED_IMAGES, figure_style.to_png(figure))

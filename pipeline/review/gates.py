@@ -1,5 +1,6 @@
 """When a state must not take the place of the old one."""
 
+import sys
 from collections.abc import Collection, Sequence
 
 from pipeline.core.errors import PipelineError
@@ -23,6 +24,8 @@ def check_gates(gates: Collection[str], judgement: Judgement, stale: Sequence[st
     if "regression" in gates:
         if stale:
             reasons.append("regression: cannot be told, the metrics are not those of this state")
+        elif judgement.verdict is Verdict.NOT_COMPARABLE:
+            print(f"regression: cannot be told. {judgement.verdict.value}", file=sys.stderr)
         elif regression := find_regression(judgement):
             reasons.append(f"regression: {regression}")
     if reasons:

@@ -13,6 +13,7 @@ from pipeline.review.revision import Revision
 
 BY_KEY = {metric.key: metric for metric in METRICS}
 LIMITS = {f"{m.key}_{limit}" for m in METRICS if m.share == "images" for limit in ("low", "high")}
+SHOWN_DIGITS = 4  # of numbers that are not counts
 VALIDATION = "val_"  # before the key of a metric, in the history
 
 Interval = tuple[float, float] | None
@@ -47,12 +48,13 @@ class Measure:
 
     @property
     def worse(self) -> bool:
-        """Whether it changed for the worse, by however little; to be no number is worse."""
+        """Whether it changed for the worse, by as much as is shown; to be no number is worse."""
         if self.old is None or self.new is None or self.better is None:
             return False
         if math.isnan(self.new):
             return not math.isnan(self.old)
-        return self.changed and (self.new > self.old) != (self.better == "higher")
+        difference = round(self.new - self.old, SHOWN_DIGITS)
+        return bool(difference) and (difference > 0) != (self.better == "higher")
 
 
 def compare_totals(old: Revision, new: Revision, level: float) -> list[Measure]:

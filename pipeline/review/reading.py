@@ -11,6 +11,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.params import PARAMS
 from pipeline.data.paths import DATASET
 from pipeline.evaluation.paths import ERRORS, EVALUATION
+from pipeline.provenance.commits import find_commit
 from pipeline.provenance.git import extract, git, resolve
 from pipeline.provenance.paths import SEEDS
 from pipeline.provenance.recorded import FILES, read_file, read_recorded
@@ -28,6 +29,7 @@ from pipeline.review.revision import FORMER_PACKAGES, Revision
 from pipeline.training.paths import HISTORY
 
 READ = [*map(str, (*FILES, FORMER_PACKAGES))]
+UNKNOWN = "Git knows no such commit, and DVC no such experiment"
 UNSHALLOW = "; in this shallow clone, `git fetch --unshallow` may bring it"
 
 
@@ -39,9 +41,12 @@ def merge_base(revision: str) -> tuple[str, str]:
     Raises:
         ReportError: there is none.
     """
+    head = find_commit(revision)
+    if not head:
+        raise ReportError(f"{revision}: {UNKNOWN}{_shallow()}")
     found: list[tuple[str, str]] = []
     for trunk in ("origin/main", "main"):
-        commit = git("merge-base", revision, trunk, none=1) if resolve(trunk) else ""
+        commit = git("merge-base", head, trunk, none=1) if resolve(trunk) else ""
         if commit and (not found or git("merge-base", found[0][0], commit) == found[0][0]):
             found.insert(0, (commit, trunk))
     if not found:
@@ -62,9 +67,9 @@ def at_commit(revision: str, branch: str = "") -> Iterator[Revision]:
     Raises:
         ReportError: there is no such commit, or it has no metrics that can be compared.
     """
-    commit = resolve(revision)
+    commit = find_commit(revision)
     if not commit:
-        raise ReportError(f"{revision or 'an empty name'}: Git knows no such commit{_shallow()}")
+        raise ReportError(f"{revision or 'an empty name'}: {UNKNOWN}{_shallow()}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         extract(commit, folder, *READ)

@@ -46,10 +46,14 @@ def params_table(changes: Sequence[tuple[str, object, object]]) -> str:
     return table(["param", "before", "after"], rows)
 
 
-def measures_table(measures: Sequence[Measure]) -> str:
+def measures_table(measures: Sequence[Measure], *, judged: bool = True) -> str:
     """Return the metrics that changed, with those that did not folded away.
 
     The mark of a worse one is not bold: it tells the direction, and nothing about chance.
+
+    Args:
+        measures: of two states.
+        judged: whether worse ones are marked.
     """
     changed = [measure for measure in measures if measure.changed]
     same = [measure for measure in measures if not measure.changed]
@@ -61,7 +65,7 @@ def measures_table(measures: Sequence[Measure]) -> str:
                 _with_interval(m.old, m.old_interval),
                 _with_interval(m.new, m.new_interval),
                 _change(m),
-                "worse" if m.worse else "",
+                "worse" if judged and m.worse else "",
             )
             for m in changed
         ],

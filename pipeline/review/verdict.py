@@ -8,7 +8,10 @@ it decides, and where it is not, the verdict says what is missing.
 from dataclasses import dataclass
 from enum import Enum
 
+import pandas as pd
+
 from pipeline.core.package import command
+from pipeline.data.paths import RAW
 from pipeline.model.paths import MODEL
 from pipeline.provenance.packages import WITHOUT_RESULTS
 from pipeline.review.changes import changed_packages, changed_params
@@ -34,6 +37,7 @@ class Verdict(Enum):
     NO_DIFFERENCE = "No difference on these images"
     UNKNOWN_BETTER = "This model is better, and nothing is known about seeds"
     UNKNOWN_WORSE = "This model is worse, and nothing is known about seeds"
+    NOT_COMPARABLE = "Not comparable: another data set"
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,10 @@ class Judgement:
 
     Attributes:
         verdict: the conclusion.
-        images: the difference in accuracy (new minus old) on the test images.
-        pairs: images fixed and broken; None where the states were tested on different images.
+        images: the difference in accuracy (new minus old) on the test images that both share, or
+            on those of each.
+        shared: test images, the first ones, that both were tested on.
+        pairs: of these, images fixed and broken; None where there are none.
         same_model: whether both states have the same model, tested on the same images.
         only_seed: whether nothing but the seed was changed.
         seeds: the difference against the spread over seeds; None where that says nothing.
@@ -55,6 +61,7 @@ class Judgement:
 
     verdict: Verdict
     images: Difference
+    shared: int
     pairs: paired.Comparison | None
     same_model: bool
     only_seed: bool
@@ -65,8 +72,12 @@ class Judgement:
 
 def judge(old: Revision, new: Revision) -> Judgement:
     """Compare the test accuracy of two states."""
-    pairs = paired.compare(old.errors, new.errors) if same_images(old, new) else None
-    images = _compare_images(old, new, pairs)
+    shared = count_shared(old, new)
+    pairs = paired.compare(*(first_errors(side, shared) for side in (old, new))) if shared else None
+    images = _compare_images(old, new, pairs, shared)
+    if is_another_task(old, new):
+        verdict = Verdict.NOT_COMPARABLE
+        return Judgement(verdict, images, 0, None, False, False, None, None, None)
     same_model = pairs is not None and _same_output(str(MODEL), old, new)
     only_seed = differ_in_seed_only(old, new)
     seeds = by_base = needed = None
@@ -77,8 +88,8 @@ def judge(old: Revision, new: Revision) -> Judgement:
             by_base = against_spread(new.evaluation.accuracy, accuracies, 1 - LEVEL)
     if seeds and seeds.p_value >= LEVEL:
         needed = seeds_needed(seeds.difference, _pooled_std(old, new), LEVEL)
-    verdict = decide(images, seeds, paired_images=pairs is not None, only_seed=only_seed)
-    return Judgement(verdict, images, pairs, same_model, only_seed, seeds, by_base, needed)
+    verdict = decide(images, seeds, paired_images=same_images(old, new), only_seed=only_seed)
+    return Judgement(verdict, images, shared, pairs, same_model, only_seed, seeds, by_base, needed)
 
 
 def decide(
@@ -111,6 +122,33 @@ def same_images(old: Revision, new: Revision) -> bool:
     return same and all(old.test_digests)
 
 
+def is_another_task(old: Revision, new: Revision) -> bool:
+    """Tell whether two states are about other images or classes, so that no difference counts."""
+    names = {"prepare.dataset", "prepare.image_size"} & old.params.keys() & new.params.keys()
+    other = any(old.params[name] != new.params[name] for name in names)
+    other_classes = old.class_counts.keys() != new.class_counts.keys()
+    return (other or other_classes) and not same_images(old, new)
+
+
+def count_shared(old: Revision, new: Revision) -> int:
+    """Return how many test images, the first ones, both states are known to be tested on.
+
+    The test images are the first of the raw ones, however many there are.
+    """
+    counts = [side.evaluation.samples for side in (old, new)]
+    if same_images(old, new):
+        return counts[0]
+    folder = (RAW / str(new.params.get("prepare.dataset"))).as_posix()
+    raw = [side.given.get(folder) for side in (old, new)]
+    same_raw = raw[0] is not None and raw[0] == raw[1] and not is_another_task(old, new)
+    return min(counts) if same_raw and counts[0] != counts[1] else 0
+
+
+def first_errors(revision: Revision, count: int) -> pd.DataFrame:
+    """Return the rows of `errors.csv` of the first test images."""
+    return revision.errors[revision.errors["image"] < count]
+
+
 def differ_in_seed_only(old: Revision, new: Revision) -> bool:
     """Tell whether a seed is all that sets two states apart: same params, data, code, packages."""
     params = [name for name, *_ in changed_params(old, new)]
@@ -122,13 +160,15 @@ def _same_output(path: str, old: Revision, new: Revision) -> bool:
     return path in old.made and old.made[path] == new.made.get(path)
 
 
-def _compare_images(old: Revision, new: Revision, pairs: paired.Comparison | None) -> Difference:
-    samples = new.evaluation.samples
+def _compare_images(
+    old: Revision, new: Revision, pairs: paired.Comparison | None, shared: int
+) -> Difference:
     if pairs is None:
         before = old.correct, old.evaluation.samples
-        return unpaired.compare_rates(*before, new.correct, samples, 1 - LEVEL)
-    low, high = paired.difference_interval(pairs, samples, 1 - LEVEL)
-    return Difference((pairs.fixed - pairs.broken) / samples, low, high, pairs.p_value)
+        after = new.correct, new.evaluation.samples
+        return unpaired.compare_rates(*before, *after, 1 - LEVEL)
+    low, high = paired.difference_interval(pairs, shared, 1 - LEVEL)
+    return Difference((pairs.fixed - pairs.broken) / shared, low, high, pairs.p_value)
 
 
 def _compare_seeds(old: Revision, new: Revision) -> Difference | None:

@@ -3,7 +3,7 @@
 from pipeline.provenance.spread import Spread
 from pipeline.review.revision import Revision
 from pipeline.review.tables import escape, p_value
-from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, Judgement
+from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, Judgement, Verdict
 from pipeline.statistics.difference import Difference
 from pipeline.statistics.significance import prediction_interval
 
@@ -13,24 +13,47 @@ INTERVAL = f"{100 * (1 - LEVEL):g}% interval"
 
 def headline(old: Revision, new: Revision, judgement: Judgement, *, stale: bool) -> str:
     """Say the verdict, and what happened to the test accuracy."""
-    verdict = f"## {judgement.verdict.value}"
+    verdict = f"## {title(judgement)}"
     if stale:
         verdict = (
             "## Stale: these are not the metrics of this state\n\n"
-            f"What they say: **{judgement.verdict.value}**."
+            f"What they say: **{title(judgement)}**."
         )
     before, after = old.evaluation.accuracy, new.evaluation.accuracy
-    change = points(judgement.images.difference)
+    names = f"From {escape(old.name)} to {escape(new.name)}."
+    if judgement.verdict is Verdict.NOT_COMPARABLE:
+        tested = f"{_tested_on(old)}, and {after:.4f} on {_tested_on(new)}"
+        return f"{verdict}\n\nTest accuracy {before:.4f} on {tested}. {names}"
     images = f"{new.evaluation.samples:,} test images"
+    if judgement.shared and judgement.shared < max(s.evaluation.samples for s in (old, new)):
+        images = f"the first {judgement.shared:,} test images, which both were tested on"
+    change = points(judgement.images.difference)
     return (
         f"{verdict}\n\n"
         f"Test accuracy **{before:.4f} → {after:.4f}**: {change} ({interval(judgement.images)}) "
-        f"on {images}. From {escape(old.name)} to {escape(new.name)}."
+        f"on {images}. {names}"
     )
+
+
+def title(judgement: Judgement) -> str:
+    """Return the verdict about the change, which a reader of ten seconds takes along."""
+    if judgement.verdict not in (Verdict.SEED_BETTER, Verdict.SEED_WORSE):
+        return str(judgement.verdict.value)
+    direction = "better" if judgement.verdict is Verdict.SEED_BETTER else "worse"
+    reason = f"{points(judgement.images.difference)} is within what seeds do"
+    if judgement.only_seed:
+        reason = "only the seed was changed"
+    return f"Not shown to matter: {reason} (this model alone is {direction} on these images)"
 
 
 def evidence(old: Revision, new: Revision, judgement: Judgement) -> str:
     """Give the two grounds of the verdict: images and seeds."""
+    if judgement.verdict is Verdict.NOT_COMPARABLE:
+        return (
+            "The two recognise other classes, or images of another data set or size: neither "
+            "images nor seeds tell which is better. What was changed, and what came out, is below "
+            "side by side."
+        )
     return f"- **The model, on these images:** {_on_images(old, new, judgement)}\n" + (
         f"- **The change, whatever the seed:** {_over_seeds(old, new, judgement)}"
     )

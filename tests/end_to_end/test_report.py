@@ -23,7 +23,7 @@ from pipeline.provenance.recorded import read_recorded
 from pipeline.review.document import read_test_images
 from pipeline.review.reading import at_commit
 from tests.conftest import ROOT, Clone
-from tests.review_repository import ReviewRepository
+from tests.review_repository import SPLITS, ReviewRepository
 
 ERRORS_HEADER = "image,label,predicted,probability\n"
 HALF_AN_IMAGE = ERRORS_HEADER + "".join(f"{image}.5,7,1,0.9\n" for image in range(422))
@@ -115,8 +115,16 @@ def test_id_of_the_committed_state_is_the_one_that_plot_wrote(
     [
         (100, 0, NEAR, "A real improvement"),
         (0, 100, NEAR, "A real regression"),
-        (160, 100, WIDE, "This model is better, but another seed could do the same"),
-        (100, 160, WIDE, "This model is worse, but another seed could do the same"),
+        (
+            *(160, 100, WIDE),
+            "Not shown to matter: +0.60 points is within what seeds do (this model alone is better "
+            "on these images)",
+        ),
+        (
+            *(100, 160, WIDE),
+            "Not shown to matter: -0.60 points is within what seeds do (this model alone is worse "
+            "on these images)",
+        ),
         (110, 100, WIDE, "No difference on these images"),
         (110, 100, None, "No difference on these images"),
         (160, 100, None, "This model is better, and nothing is known about seeds"),
@@ -173,7 +181,10 @@ def test_seeds_that_would_be_needed_are_named(repo: ReviewRepository, run: Repor
 def test_another_seed_alone_is_never_an_improvement(repo: ReviewRepository, run: Report) -> None:
     propose(repo, 160, 0, model__dropout=0.0, train__seed=1)
     text = run()
-    assert verdict_of(text) == "This model is better, but another seed could do the same"
+    assert verdict_of(text) == (
+        "Not shown to matter: only the seed was changed (this model alone is better on these "
+        "images)"
+    )
     assert "nothing was changed but the seed" in text
 
 
@@ -185,12 +196,51 @@ def test_spread_of_another_state_is_not_used(repo: ReviewRepository, run: Report
     assert verdict_of(text) == "This model is better, and nothing is known about seeds"
 
 
+def test_fewer_test_images_are_the_first_and_compared_in_pairs(
+    repo: ReviewRepository, run: Report
+) -> None:
+    before = {image for image in repo.errors()["image"] if image < 5000}
+    repo.run("git", "switch", "--quiet", "--create", "change")
+    repo.change_test_images(samples=5000, errors=400)
+    repo.relock(**{"models/model.keras": "another"})
+    repo.commit("Test on fewer images")
+    after = set(repo.errors()["image"])
+    fixed, broken = len(before - after), len(after - before)
+    text = run()
+    assert f"{fixed} went from wrong to right and {broken} from right to wrong" in text
+    assert f"{100 * (fixed - broken) / 5000:+.2f} points" in text
+    assert "on the first 5,000 test images, which both were tested on" in text
+    assert "All 10 classes" not in text  # whose images are not counted for the first ones
+
+
+def test_another_data_set_is_shown_beside_and_not_compared(
+    repo: ReviewRepository, run: Report
+) -> None:
+    known_spread(repo, NEAR)
+    repo.run("git", "switch", "--quiet", "--create", "change")
+    shutil.copytree(repo.path / "data/raw/mnist", repo.path / "data/raw/other")
+    repo.edit_params({"prepare.dataset": "other"})
+    edit(repo.path / "dvc.lock", "data/raw/mnist", "data/raw/other")
+    repo.change_errors(0, 500)
+    repo.relock(**{f"{SPLITS}/test_images.npy": "others"})
+    repo.commit("Take another data set")
+    text = run("--fail-on", "regression", "--fail-on", "stale")
+    assert verdict_of(text) == "Not comparable: another data set"
+    assert "Test accuracy 0.9578 on 10,000 of mnist, and 0.9078 on 10,000 of other." in text
+    assert "| `prepare.dataset` | `mnist` | `other` |" in text
+    assert "| test accuracy | 0.9578" in text
+    for word in ("worse", "McNemar", "Fisher", "points", "[!WARNING]"):
+        assert word not in text
+
+
 def test_different_test_images_are_said_and_compared_unpaired(
     repo: ReviewRepository, run: Report
 ) -> None:
     repo.run("git", "switch", "--quiet", "--create", "change")
     repo.change_test_images(samples=5000, errors=400)
-    repo.commit("Test on fewer images")
+    (repo.path / "data/raw/mnist/mended").touch()  # other raw images, perhaps in another order
+    repo.relock(**{f"{SPLITS}/test_images.npy": "5000"})
+    repo.commit("Test on other images")
     text = run()
     assert "tested on **different images** (10,000 of mnist; 5,000 of mnist)" in text
     assert "exact McNemar" not in text
@@ -466,7 +516,7 @@ def test_own_wide_spread_does_not_open_the_gate(repo: ReviewRepository, run: Rep
     propose(repo, 0, 800)
     repo.record_seeds([0.8778, 0.9999, 0.7, 0.1, 0.95], state_of_head())
     repo.commit("Record seeds that differ wildly")
-    assert "another seed could do the same" in verdict_of(run())
+    assert "is within what seeds do" in verdict_of(run())
     with pytest.raises(PipelineError, match="lower than the seeds of the base allow"):
         run("--fail-on", "regression")
 

@@ -61,8 +61,10 @@ def accuracy_of(clone: Clone, revision: str) -> float:
             "seed",
             {
                 "No difference on these images",
-                "This model is better, but another seed could do the same",
-                "This model is worse, but another seed could do the same",
+                "Not shown to matter: only the seed was changed (this model alone is better on "
+                "these images)",
+                "Not shown to matter: only the seed was changed (this model alone is worse on "
+                "these images)",
             },
             0,
             "",

@@ -202,6 +202,11 @@ def test_experiments_have_one_run_each_of_their_name(clone: Clone) -> None:
         assert run.data.tags["uncommitted"] == "true"
     assert len(runs_of(clone)) == 3
 
+    report = clone.run("python", "-m", "pipeline.report", "here", "--head", "apart").stdout
+    assert "From here (" in report
+    assert " to apart (" in report
+    assert "| `evaluate.confidence` | `0.9` | `0.8` |" in report
+
     clone.run("dvc", "exp", "apply", "apart")
     clone.run("dvc", "repro")
     clone.commit("Take the experiment")
