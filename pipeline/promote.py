@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
@@ -13,8 +14,10 @@ from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.evaluation.scores import METRICS
 from pipeline.provenance import state
-from pipeline.provenance.git import git, resolve
+from pipeline.provenance.git import git, resolve, untracked_files
 from pipeline.provenance.params import Params, load_params
+from pipeline.provenance.paths import CODE
+from pipeline.provenance.recorded import DeclaredStage, read_recorded
 from pipeline.provenance.reproduced import require_reproduced, shorten
 from pipeline.statistics.paired import compare
 from pipeline.tracking import registry, runs, scoring, store
@@ -56,12 +59,13 @@ def promote(params: Params, level: float) -> str:
         else:
             compared = "There was no other champion to compare it with."
         scoring.require_answer(version)
-        registry.make_champion(client, version)
-    return (
-        f"{title} is now the champion: commit {commit[:7]}, test accuracy "
-        f"{metrics['accuracy']:.4f}, {metrics['errors']:,} of {metrics['samples']:,} images are "
-        f"misclassified.\n{compared}"
-    )
+        description = (
+            f"commit {commit[:7]}, test accuracy {metrics['accuracy']:.4f} "
+            f"({metrics['accuracy_low']:.4f} to {metrics['accuracy_high']:.4f}), "
+            f"{metrics['errors']:,} of {metrics['samples']:,} images are misclassified.\n{compared}"
+        )
+        registry.make_champion(client, version, f"C{description[1:]}")
+    return f"{title} is now the champion: {description}"
 
 
 def require_commit() -> str:
@@ -74,14 +78,24 @@ def require_commit() -> str:
     commit = resolve("HEAD")
     if not commit:
         raise PipelineError("Git: there is no commit; only a committed state can be promoted")
-    if changes := git("status", "--porcelain").splitlines():
-        names = shorten([line.split(maxsplit=1)[1] for line in changes])
+    changed = [
+        line.split(maxsplit=1)[1]
+        for line in git("status", "--porcelain", "--untracked-files=no").splitlines()
+    ]
+    stages = read_recorded(Path()).declared.values()
+    read = files.list_files(sorted({Path(dep) for stage in stages for dep in _code_of(stage)}))
+    changed += sorted({*map(str, read)} & {*untracked_files(str(CODE))})  # which a clone would lack
+    if changed:
         raise PipelineError(
-            f"Git: not committed: {names}; only a committed state can be promoted: commit, stash "
-            "or remove what differs"
+            f"Git: not committed: {shorten(changed)}; only a committed state can be promoted: "
+            "commit, stash or remove what differs"
         )
     require_reproduced("`dvc repro`, commit, and promote that")
     return commit
+
+
+def _code_of(stage: DeclaredStage) -> list[str]:
+    return [dep for dep in stage.deps if Path(dep).is_relative_to(CODE)]
 
 
 def _metric_tags(metrics: Mapping[str, object]) -> dict[str, str]:

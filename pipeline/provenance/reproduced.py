@@ -1,6 +1,6 @@
 """Whether the working tree is what the pipeline makes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -30,11 +30,21 @@ def require_prepared(remedy: str) -> None:
 
 def _require(remedy: str, targets: list[str] | None) -> None:
     try:
-        stale = Repo().status(targets)
+        repo = Repo()
+        stale = repo.status(targets)
+        outputs = {str(output) for output in repo.index.outs}
     except DvcException as error:
         raise PipelineError(f"DVC: {error}") from error
+    changes = [change for found in stale.values() for change in found]
+    if changes and all(isinstance(c, dict) and _paths_in(c) <= outputs for c in changes):
+        remedy = "`dvc checkout` brings back what it has; where that is not in the cache, " + remedy
     if stale:
         raise PipelineError(f"DVC: not as dvc.lock has it: {shorten(list(stale))}; {remedy}")
+
+
+def _paths_in(change: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """Return what differs, by its path, of a change such as `changed deps`."""
+    return {path for paths in change.values() for path in paths}
 
 
 def shorten(names: Sequence[str]) -> str:

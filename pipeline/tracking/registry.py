@@ -53,8 +53,9 @@ def download_model(version: "ModelVersion", folder: Path) -> Path:
     return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
 
-def make_champion(client: "MlflowClient", version: "ModelVersion") -> None:
-    """Move the alias to a version."""
+def make_champion(client: "MlflowClient", version: "ModelVersion", description: str) -> None:
+    """Move the alias to a version, and say there what speaks for it."""
+    client.update_model_version(version.name, version.version, description)
     client.set_registered_model_alias(version.name, CHAMPION, version.version)
 
 

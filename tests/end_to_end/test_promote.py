@@ -116,6 +116,10 @@ def test_first_promotion_makes_the_state_champion_once(emptied: Clone) -> None:
     assert version.run_id == logged.source_run_id
     assert registry.champion() == "1"
     assert f"{MODEL} version 1 is now the champion: commit {commit[:7]}" in output
+    interval = f"({evaluation['accuracy_low']:.4f} to {evaluation['accuracy_high']:.4f})"
+    described = registry.client.get_model_version(MODEL, version.version).description or ""
+    assert described.startswith(f"Commit {commit[:7]}, test accuracy {evaluation['accuracy']:.4f}")
+    assert interval in described
 
     assert one_line(registry.promote()) == f"{MODEL} version 1 is the champion already"
     assert len(registry.versions()) == 1
@@ -192,15 +196,31 @@ def test_champion_of_other_test_images_is_not_compared(
     assert registry.champion() == "1"
 
 
-def test_uncommitted_state_is_refused(registry: Registry) -> None:
-    path = registry.clone.path / "notes.txt"
-    path.write_text("not in Git")
+@pytest.mark.parametrize("name", ["params.yaml", "pipeline/core/new.py"])
+def test_uncommitted_state_is_refused(registry: Registry, name: str) -> None:
+    path = registry.clone.path / name
+    before = path.read_bytes() if path.exists() else None
+    with path.open("a") as file:
+        file.write("# not in Git\n")
     try:
         line = one_line(registry.promote(code=1))
     finally:
-        path.unlink()
-    assert line.startswith("Git: not committed: notes.txt; only a committed state")
+        path.write_bytes(before) if before else path.unlink()
+    assert line.startswith(f"Git: not committed: {name}; only a committed state")
     assert registry.versions() == []
+
+
+def test_outputs_that_are_not_checked_out_are_told_so(clone: Clone) -> None:
+    """As after `git switch`, without `dvc checkout`."""
+    model = clone.path / "models/model.keras"
+    model.unlink()
+    model.write_bytes(b"of another branch")
+    line = one_line(Registry(clone).promote(code=1))
+    assert line.startswith("DVC: not as dvc.lock has it: ")
+    assert "`dvc checkout` brings back what it has" in line
+    clone.run("dvc", "checkout", "--force")
+    (clone.path / "notes.txt").write_text("which no stage reads")
+    Registry(clone).promote()
 
 
 def test_state_that_is_not_reproduced_is_refused(clone: Clone) -> None:
