@@ -43,9 +43,10 @@ class TrainingRun:
         """
         self._key, self._done = key, done
         self._recorder: subprocess.Popen[bytes] | None = None
-        self._begun = False
+        self._begun, self._started = False, 0.0
 
     def __enter__(self) -> Self:
+        self._started = time.time()
         if store.enabled():
             deadline.remaining()  # what is wrong with its variable is said before training
             self._recorder = _start_recorder()
@@ -63,7 +64,7 @@ class TrainingRun:
             deadline.spend(0.0, failed=True)
             return
         beginning = {
-            "seconds": time.time(),
+            "seconds": self._started,
             "params": flatten(params),
             "origin": asdict(origin),
             "tags": {
