@@ -1,8 +1,11 @@
 """MLflow's scoring server, for one model, and the port that a server of this machine takes."""
 
 import gc
+import json
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import uvicorn
@@ -11,6 +14,11 @@ from pipeline.core.errors import PipelineError
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
+
+Message = MutableMapping[str, Any]  # of ASGI, as are the next three
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 HOST = "127.0.0.1"  # only this machine: the servers know no passwords
 
@@ -27,7 +35,9 @@ class ScoringServer:
         # Else MLflow would fit what comes to the signature, in silence, before the model checks it.
         model.metadata.signature = None
         np.set_printoptions(threshold=1, edgeitems=1)  # MLflow's messages quote what was sent
-        self._app = scoring_server.init(model)
+        self._app: App = scoring_server.init(model)
+        if classes := (model.metadata.metadata or {}).get("classes"):  # else of another origin
+            self._app = name_classes(self._app, classes)
         # Parsing makes a list of each pixel and so triggers many collections, each of which
         # would go through all of TensorFlow: four fifths of the time for 100 images.
         gc.collect()
@@ -36,6 +46,40 @@ class ScoringServer:
     def run(self, listener: socket.socket) -> None:
         """Answer requests until the process is told to end."""
         uvicorn.Server(uvicorn.Config(self._app, log_level="warning")).run(sockets=[listener])
+
+
+def name_classes(app: App, classes: Sequence[str]) -> App:
+    """Return an app whose answers have the names of the classes beside the predictions.
+
+    The answer is not parsed: it may hold thousands of numbers.
+
+    Args:
+        app: MLflow's scoring server.
+        classes: in the order of the probabilities.
+    """
+    names = f', "classes": {json.dumps(list(classes))}}}'.encode()
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        start: Message = {}
+
+        async def add(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+                return
+            body = message.get("body", b"")
+            if start and start["status"] == HTTPStatus.OK and body.startswith(b'{"predictions"'):
+                body = body.rstrip().removesuffix(b"}") + names
+                length = [(b"content-length", str(len(body)).encode())]
+                kept = [pair for pair in start["headers"] if pair[0] != b"content-length"]
+                start["headers"] = kept + length
+            if start:
+                await send(dict(start))
+                start.clear()
+            await send({**message, "body": body})
+
+        await app(scope, receive, add if scope["type"] == "http" else send)
+
+    return answer
 
 
 def require_answer(version: "ModelVersion") -> None:

@@ -99,6 +99,7 @@ def test_server_answers_as_evaluated(
 ) -> None:
     status, answer = server.post({key: images.tolist()})
     assert status == 200
+    assert answer["classes"] == [str(digit) for digit in range(10)]
     assert_as_evaluated(answer["predictions"], predictions)
 
 
