@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 REFUSED = re.compile(r"[^\w\-. /]")  # in the names of metrics
 PICTURES = {"figures": FIGURES, "network": NETWORK_PICTURES}  # by the folder of their artifacts
+TEST_SPLIT = "test"
 CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -38,8 +39,9 @@ def add_missing(client: "MlflowClient", experiment: str, run: "Run", snapshot: S
     logged = {point.step for point in client.get_metric_history(run_id, "loss")}
     seconds = snapshot.origin.seconds
     known = run.data.metrics
+    tested_on = _name_split(snapshot, TEST_SPLIT), snapshot.digests[splits.TEST.images]
     metrics = _epoch_metrics(snapshot, seconds, logged) + [
-        runs.metric(name, value, 0, seconds, model_id)
+        runs.metric(name, value, 0, seconds, model_id, tested_on)
         for name, value in read_results(snapshot).items()
         if name not in known or (snapshot.is_present and known[name] != value)
     ]
@@ -141,6 +143,10 @@ def read_results(snapshot: Snapshot) -> dict[str, float]:
     return found
 
 
+def _name_split(snapshot: Snapshot, split: str) -> str:
+    return f"{snapshot.params['prepare.dataset']}-{split}"
+
+
 def _dataset_inputs(snapshot: Snapshot) -> "list[DatasetInput]":
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -150,7 +156,7 @@ def _dataset_inputs(snapshot: Snapshot) -> "list[DatasetInput]":
         name = split.pop("split")
         images = splits.SPLITS[name].images
         dataset = Dataset(
-            name=f"{snapshot.params['prepare.dataset']}-{name}",
+            name=_name_split(snapshot, name),
             digest=snapshot.digests[images],  # what DVC calls the file by
             source_type="local",
             source=json.dumps({"uri": images.as_posix()}),

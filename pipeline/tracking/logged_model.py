@@ -56,6 +56,11 @@ def _log_model(
         name=re.sub(r"[^\w-]", "-", str(snapshot.params["prepare.dataset"])),
         source_run_id=run,
         tags={MD5_TAG: snapshot.digests[MODEL]},
+        params={
+            name: str(value)
+            for name, value in snapshot.params.items()
+            if not name.startswith("evaluate.")  # which states with this model may differ in
+        },
     )
     classes, example = _read_classes(snapshot), None
     if snapshot.test_images:

@@ -105,12 +105,26 @@ def log_metrics(
 
 
 def metric(
-    name: str, value: float, step: int, seconds: float | None, model_id: str | None = None
+    name: str,
+    value: float,
+    step: int,
+    seconds: float | None,
+    model_id: str | None = None,
+    dataset: tuple[str | None, str | None] = (None, None),
 ) -> "Metric":
-    """Return a metric of a run and, where there is one, of a model."""
+    """Return a metric of a run and, where there is one, of a model.
+
+    Args:
+        name: of the metric.
+        value: of it.
+        step: such as the epoch.
+        seconds: since 1970; None is now.
+        model_id: of the model.
+        dataset: name and digest of the data on which the model was measured.
+    """
     from mlflow.entities import Metric
 
-    return Metric(name, value, to_ms(seconds), step, model_id=model_id)
+    return Metric(name, value, to_ms(seconds), step, model_id, *dataset)
 
 
 def to_ms(seconds: float | None) -> int:

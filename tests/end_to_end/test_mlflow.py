@@ -101,6 +101,13 @@ def test_logged_model_is_dvcs_file_and_loads(
         reproduced.path / "models/model.keras"
     ).read_bytes()
 
+    logged = mlflow.MlflowClient().get_logged_model(output.model_id)
+    assert logged.params["train.epochs"] == "2"
+    assert "evaluate.confidence" not in logged.params
+    (accuracy,) = (m for m in logged.metrics or [] if m.key == "test_accuracy")
+    test_images = md5(reproduced.path / "data/prepared/test_images.npy")
+    assert (accuracy.dataset_name, accuracy.dataset_digest) == ("mnist-test", test_images)
+
     info = mlflow.models.get_model_info(uri)
     assert info.signature.inputs.inputs[0].shape == (-1, 28, 28, 1)
     assert info.signature.inputs.inputs[0].type == np.dtype("uint8")
