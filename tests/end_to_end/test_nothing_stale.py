@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.core.package import PACKAGE
 from tests.conftest import ROOT, Clone
 
 # Cannot change an output, and must not cause training: no dependency, and may read everything. The
@@ -94,7 +95,9 @@ def faults(stages: dict[str, Stage], traces: list[Trace], tracked: Iterable[str]
             if path not in tracked and not is_within(path, outs):
                 yield f"{name}: reads {path}, which is neither in Git nor an output"
         for dep in sorted(stage.deps):  # a module may have been imported by excepted code before
-            if not dep.startswith("pipeline/") and not any(is_within(path, [dep]) for path in read):
+            if not dep.startswith(f"{PACKAGE}/") and not any(
+                is_within(path, [dep]) for path in read
+            ):
                 yield f"{name}: depends on {dep}, which it does not read"
         for path in filter(needs_declaration, sorted(written)):
             if not is_within(path, stage.outs):
@@ -239,7 +242,7 @@ def test_trace_shows_what_a_stage_does_in_secret(new_clone: Callable[[], Clone])
     tracked = tracked_files(clone.path)
     stages = {"prepare": read_stages(clone.path)["prepare"]}
     (clone.path / "notes.txt").write_text("not in Git")
-    with (clone.path / "pipeline" / "prepare.py").open("a") as module:
+    with (clone.path / PACKAGE / "prepare.py").open("a") as module:
         module.write("""
 import importlib, pathlib
 pathlib.Path("notes.txt").read_text()

@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 from ruamel.yaml import YAML
 
+from pipeline.core.package import PACKAGE
 from pipeline.tracking.registry import name_model
 from tests.conftest import Clone
 
@@ -233,7 +234,7 @@ def test_pyfunc_brings_its_code_and_takes_unsigned_bytes(
     code = Path(str(sys.modules["image_classifier"].__file__))
     assert code.is_relative_to(promoted.path / "mlartifacts")
     assert "import pipeline" not in code.read_text()
-    assert "from pipeline" not in code.read_text()
+    assert f"from {PACKAGE}" not in code.read_text()
     assert_as_evaluated(model.predict(images), predictions)
     with pytest.raises(MlflowException, match="does not match expected dtype uint8"):
         model.predict(images / 255)
