@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.core.package import PACKAGE
+from tests.conftest import FROZEN
 
 ROOT = Path(__file__).parents[1]
 CHECKED = (PACKAGE, "requirements")
@@ -25,7 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         )
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / "tests/data/params.yaml", tmp_path)
+    shutil.copy(FROZEN["params.yaml"], tmp_path)
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     subprocess.run(["git", "add", "--all"], cwd=tmp_path, check=True)
     monkeypatch.chdir(tmp_path)
