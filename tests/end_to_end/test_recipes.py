@@ -132,13 +132,14 @@ def test_what_is_added_reaches_git_mlflow_and_report_and_leaves_the_past_its_run
     assert found["accuracy"] <= found["top_2_accuracy_low"] < found["top_2_accuracy"] <= 1
     assert "top_2_accuracy" in clone.run("dvc", "metrics", "diff").stdout
     clone.commit("Add a metric, a figure, an optimizer and a param")
+    clone.env |= {"GITHUB_SERVER_URL": "https://github.example", "GITHUB_REPOSITORY": "me/mine"}
     report = clone.run("python", "-m", "pipeline.report", "HEAD~2", "--fail-on", "stale").stdout
     rows = {line.split(" | ")[0]: line.split(" | ")[1:] for line in report.splitlines()}
     assert rows["| test top-2 accuracy"][0] == "missing"
     assert rows["| test top-2 accuracy"][1].startswith(f"{found['top_2_accuracy']:.4f} (")
     assert rows["| robustness accuracy"][:2] == ["missing", f"{robust:.4f}"]
-    assert "confidence_histogram.png" in report
-    assert rows["| `train.optimizer`"][:2] == ["adam", "nadam"]
+    assert "no `confidence_histogram.png`" in report  # of the base, beside the new one
+    assert rows["| `train.optimizer`"] == ["`adam`", "`nadam` |"]
 
     for path in clone.path.glob("mlflow.db*"):
         path.unlink()
