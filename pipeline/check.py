@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from pipeline.core import files, params_file, stage
 from pipeline.core.errors import ParamsError, PipelineError
+from pipeline.core.package import command
 from pipeline.core.params import PARAMS
 from pipeline.data.dataset import read_dataset
 from pipeline.data.paths import RAW
@@ -42,7 +43,7 @@ from pipeline.provenance.params import load_params
 from pipeline.provenance.params_page import PAGE, build_page
 from pipeline.provenance.paths import CODE, PACKAGES, STAGES, VERSIONS
 
-FIX = f"`python -m {CODE}.check --fix` writes what is missing"
+FIX = f"`{command('check', '--fix')}` writes what is missing"
 
 
 def find_faults(only_stages: bool) -> list[Fault]:
@@ -191,7 +192,7 @@ def _find_untracked(entries: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
 
 def main() -> None:
     """Say what is wrong; with --fix, write what is missing before."""
-    parser = argparse.ArgumentParser(prog=f"python -m {CODE}.check", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("check"), description=__doc__)
     parser.add_argument(
         "--fix", action="store_true", help="write what is missing into dvc.yaml, and docs/params.md"
     )

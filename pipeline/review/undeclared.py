@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipeline.core.package import command
 from pipeline.provenance.paths import CODE
 from pipeline.review.report_error import ReportError
 
@@ -38,7 +39,7 @@ def read_check(check: Check) -> list[str]:
     output, errors = check.communicate()
     if check.returncode not in (0, 1) or (errors and not output):
         line = (errors or output).strip().splitlines()[-1:]
-        raise ReportError(f"`python -m {CODE}.check` failed: {' '.join(line)}")
+        raise ReportError(f"`{command('check')}` failed: {' '.join(line)}")
     return output.splitlines()
 
 
