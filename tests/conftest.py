@@ -27,7 +27,9 @@ for variable in [name for name in os.environ if name.startswith(SETTINGS)]:
     del os.environ[variable]
 os.environ["MATPLOTLIBRC"] = os.devnull  # instead of the file in the user's home
 
+from pipeline.core.package import PACKAGE  # noqa: E402
 from pipeline.provenance.state import NEUTRAL  # noqa: E402, as it sets some of these itself
+from tests import softmax_regression  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 
@@ -143,8 +145,13 @@ class Clone:
         return Clone(path)
 
 
-def make_clone(path: Path) -> Clone:
-    """Commit the files of the working tree, without outputs, to a new repository at `path`."""
+def make_clone(path: Path, *, with_tensorflow: bool = False) -> Clone:
+    """Commit the files of the working tree, without outputs, to a new repository at `path`.
+
+    Args:
+        path: an empty folder.
+        with_tensorflow: whether the network is trained; else softmax regression takes its place.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -158,6 +165,9 @@ def make_clone(path: Path) -> Clone:
         if (ROOT / name).exists() and name not in outputs:
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(FROZEN.get(name, ROOT / name), path / name)
+    if not with_tensorflow:
+        for name in softmax_regression.REPLACED:
+            shutil.copyfile(softmax_regression.__file__, path / PACKAGE / name)
     clone = Clone(path)
     clone.run("git", "init", "--quiet", "--initial-branch", "main")
     clone.edit_params(SMALL)
@@ -180,30 +190,3 @@ def make_once(
             build(path)
             done.touch()
     return Clone(path)
-
-
-@pytest.fixture(scope="session")
-def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone after `dvc repro` with small counts, committed; all workers share it: read only."""
-
-    def build(path: Path) -> None:
-        clone = make_clone(path)
-        clone.run("dvc", "repro")
-        clone.commit("Reproduce")
-
-    return make_once(tmp_path_factory, "reproduced", build)
-
-
-@pytest.fixture
-def clone(request: pytest.FixtureRequest, reproduced: Clone, tmp_path: Path) -> Clone:
-    """A copy of the reproduced clone that the test may change."""
-    clone = reproduced.copy_to(tmp_path / "repository")
-    if request.node.get_closest_marker("untracked"):
-        clone.env["PIPELINE_MLFLOW"] = "off"
-    return clone
-
-
-@pytest.fixture
-def new_clone(tmp_path: Path) -> Callable[[], Clone]:
-    """Make a clone in which nothing has been run yet."""
-    return lambda: make_clone(tmp_path / "repository")

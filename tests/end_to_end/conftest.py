@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Clone, make_once
+from tests.conftest import Clone, make_clone, make_once
 
 # What makes each state of `five_states` but the first, and the branch that it is committed to.
 STATES: dict[str, tuple[str, dict[str, object]]] = {
@@ -20,6 +20,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:  # of all folders: pytest asks every conftest about all tests
         if Path(__file__).parent in item.path.parents:
             item.add_marker("end_to_end")
+
+
+def reproduce(clone: Clone) -> None:
+    """Run the pipeline, and commit what comes of it."""
+    clone.run("dvc", "repro")
+    clone.commit("Reproduce")
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone after `dvc repro` with small counts, committed; all workers share it: read only.
+
+    The folder `with_tensorflow` has another one, in which the network was trained.
+    """
+    return make_once(tmp_path_factory, "reproduced", lambda path: reproduce(make_clone(path)))
+
+
+@pytest.fixture
+def clone(request: pytest.FixtureRequest, reproduced: Clone, tmp_path: Path) -> Clone:
+    """A copy of the reproduced clone that the test may change."""
+    clone = reproduced.copy_to(tmp_path / "repository")
+    if request.node.get_closest_marker("untracked"):
+        clone.env["PIPELINE_MLFLOW"] = "off"
+    return clone
 
 
 @pytest.fixture(scope="session")

@@ -476,7 +476,7 @@ def test_table_and_figure_come_from_the_runs(experimented: Experimented, tmp_pat
         clone.run("git", "show", f"{experiments_of(clone)['mlp']}:metrics/evaluation.json").stdout
     )
     assert rows[1][5] == str(evaluation["errors"])
-    assert rows[1][3] == f"{(28 * 28 + 1) * 16 + (16 + 1) * 10:,}"  # two dense layers, with biases
+    assert rows[1][3] == f"{28 * 28 * 10:,}"  # of the softmax regression
     assert rows[0][7] == "1 |"
     assert rows[2][4] == "not run"
     before = {path: (clone.path / path).read_bytes() for path in pages.PAGES}

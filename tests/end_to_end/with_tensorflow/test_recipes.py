@@ -6,13 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import indent
 
-import pytest
-
 from pipeline.core.package import PACKAGE
 from tests.conftest import ROOT, Clone
 from tests.mlflow_store import runs_of
-
-pytestmark = pytest.mark.end_to_end
 
 
 def blocks_of(heading: str) -> list[str]:

@@ -24,7 +24,7 @@ from pipeline.model.runtime import keras
 from tests.conftest import SMALL, Clone
 
 pytestmark = pytest.mark.untracked
-HOLD = Path(__file__).parents[1] / "hold"
+HOLD = Path(__file__).parents[2] / "hold"
 TIMEOUT = 120  # seconds: generous, for machines under load
 # For each stage, the output that it is held at: some are in place then, and some are not.
 MIDDLE = {

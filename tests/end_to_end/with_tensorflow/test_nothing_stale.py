@@ -129,7 +129,7 @@ def run_traced(clone: Clone, *command: str) -> list[Trace]:
     folder = clone.path.parent / "trace"
     folder.mkdir()
     clone.run(
-        *command, PYTHONPATH=str(Path(__file__).parents[1] / "trace"), TRACE_FOLDER=str(folder)
+        *command, PYTHONPATH=str(Path(__file__).parents[2] / "trace"), TRACE_FOLDER=str(folder)
     )
     return [Trace(**json.loads(path.read_text())) for path in folder.iterdir()]
 

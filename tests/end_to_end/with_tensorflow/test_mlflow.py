@@ -138,3 +138,13 @@ def test_metrics_appear_while_training(clone: Clone) -> None:
         training.terminate()
         training.communicate(timeout=60)
     assert sorted(run.info.status for run in runs_of(clone)) == ["FINISHED", "KILLED"]
+
+
+def test_publishing_does_not_load_tensorflow(clone: Clone) -> None:
+    for name in ("mlflow.db", "mlartifacts"):
+        clone.run("rm", "-r", name)
+    output = clone.run("python", "-X", "importtime", "-m", "pipeline.publish").stdout
+    assert "MLflow: created run" in output
+    modules = {line.rpartition("|")[2].strip() for line in output.splitlines()}
+    assert "mlflow" in modules
+    assert not modules & {"tensorflow", "keras"}

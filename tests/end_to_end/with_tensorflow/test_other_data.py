@@ -74,7 +74,7 @@ def reproduce(tmp_path_factory: pytest.TempPathFactory) -> Reproduce:
 
     def build(path: Path, dataset: str) -> None:
         write, names, shape = DATA[dataset]
-        clone = make_clone(path)
+        clone = make_clone(path, with_tensorflow=True)
         write(path / "data/raw" / dataset, names, shape)
         params = {
             "prepare.dataset": dataset,

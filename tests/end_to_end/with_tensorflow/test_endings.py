@@ -18,7 +18,7 @@ from pipeline.tracking.processes import identify_process
 from pipeline.tracking.store import EXPERIMENT
 from tests.conftest import Clone
 
-HOLD = Path(__file__).parents[1] / "hold"
+HOLD = Path(__file__).parents[2] / "hold"
 TIMEOUT = 120  # seconds: generous, for machines under load
 
 
