@@ -1,5 +1,6 @@
 """The arrays that stages pass on, and how to read those that are too large for memory."""
 
+import math
 import mmap
 import tempfile
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ class Split(NamedTuple):
     labels: LabelArray
 
 
-CHUNK = 1000  # images
+CHUNK_BYTES = 2**22  # at a time: many small images, or few large ones
 
 
 @contextmanager
@@ -49,8 +50,15 @@ def temporary_file() -> Iterator[IO[bytes]]:
         ) from error
 
 
-def chunks(array: npt.NDArray[Any], size: int = CHUNK) -> Iterator[npt.NDArray[Any]]:
-    """Return copies of an array's parts, one after another, `size` images or labels each."""
+def chunks(array: npt.NDArray[Any], size: int | None = None) -> Iterator[npt.NDArray[Any]]:
+    """Return copies of an array's parts, one after another.
+
+    Args:
+        array: of images or labels, (N, ...).
+        size: images or labels in each part; None: as many as `CHUNK_BYTES` have room for.
+    """
+    each = array.dtype.itemsize * math.prod(array.shape[1:])
+    size = size or max(1, CHUNK_BYTES // max(1, each))
     for start in range(0, len(array), size):
         yield np.array(array[start : start + size])
         let_go(array)

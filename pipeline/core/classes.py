@@ -1,5 +1,6 @@
 """The names of the classes, one a line, in the order of their labels."""
 
+import re
 import unicodedata
 from pathlib import Path
 
@@ -10,6 +11,9 @@ MAX_CHARACTERS = 100
 # What would break lines and tables: control characters, line and paragraph separators, and the
 # halves of characters that stand for the undecodable bytes of a file's name.
 BREAKING = {"Cc", "Zl", "Zp", "Cs"}
+# What turns the direction of text, so that a name looks like another: Unicode's UAX #9, 2.
+TURNING = {*"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
+FORMULA = re.compile(r"[=+@-](?!\d+(\.\d+)?$)")  # what a spreadsheet runs; numbers are none
 
 
 def find_fault(name: str) -> str:
@@ -21,8 +25,10 @@ def find_fault(name: str) -> str:
     if len(name) > MAX_CHARACTERS:
         return f"has {len(name)} characters, at most {MAX_CHARACTERS} are allowed"
     for character in name:
-        if unicodedata.category(character) in BREAKING:
+        if unicodedata.category(character) in BREAKING or character in TURNING:
             return f"has the character U+{ord(character):04X}, which is not allowed"
+    if FORMULA.match(name):
+        return f"starts with {name[0]}, so that a spreadsheet would run it as a formula"
     return ""
 
 

@@ -1,9 +1,11 @@
 """Find out how a raw data set is laid out, and read it."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.core import files
 from pipeline.core.errors import DataError
 from pipeline.data.checksums import checksums_path
 from pipeline.data.idx_folder import has_idx, read_idx_folder
@@ -64,10 +66,45 @@ def read_dataset(folder: Path, image_size: Sequence[int] | None) -> Dataset:
             what to do.
     """
     size = (image_size[0], image_size[1]) if image_size else None
+    if folder.is_dir():
+        require_followed(folder)
     dataset = find_reader(folder)(folder, size)
     if len(dataset.classes) < 2:
         raise DataError(f"{folder}: has one class only; there must be two to tell apart")
     return dataset
+
+
+def require_followed(folder: Path) -> None:
+    """Check that DVC follows all that a reader may read: else that changes, and nothing reruns.
+
+    Names that start with a dot are left out, as readers leave them out.
+
+    Raises:
+        DataError: a folder is a link, something is no file, or `.dvcignore` names it.
+    """
+    root = Path.cwd()
+    in_project = folder.absolute().is_relative_to(root)
+    counted = {*files.list_files([folder.absolute()], root)} if in_project else None
+    for parent, folders, names in os.walk(folder):
+        here = Path(parent)
+        if ".dvcignore" in names:
+            raise DataError(f"{here / '.dvcignore'}: hides data from DVC; remove it")
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (here / name for name in folders):
+            if path.is_symlink():
+                raise DataError(
+                    f"{path}: is a link to a folder, whose changes DVC would not see; put the "
+                    "folder itself here"
+                )
+        for path in (here / name for name in sorted(names) if not name.startswith(".")):
+            if not path.is_file():
+                raise DataError(f"{path}: is no file, or a link to none; remove it")
+            is_backup = path.name.endswith("~")  # of an editor, which no reader reads
+            if counted is not None and path.absolute() not in counted and not is_backup:
+                raise DataError(
+                    f"{path}: its changes DVC would not see, because of .dvcignore; give it "
+                    "another name, or move it away"
+                )
 
 
 def find_reader(folder: Path) -> Read:

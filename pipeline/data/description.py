@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from PIL import Image
 
 from pipeline.core.arrays import ByteArray, Split, chunks
 from pipeline.data.duplicates import count_repeats, image_keys
@@ -79,9 +80,9 @@ def _describe_pixels(images: ByteArray) -> dict[str, float]:
 
     Both come from a histogram, in integers up to the last step, so they are the same everywhere.
     """
-    # A copy in 8 bytes per pixel is made of each chunk.
-    histograms = [np.bincount(chunk.ravel(), minlength=256) for chunk in chunks(images)]
-    histogram = np.sum(histograms, axis=0).tolist()
+    # Pillow's counts in place; NumPy would make a copy of each chunk in 8 bytes per pixel.
+    flat = (Image.frombuffer("L", (chunk.size, 1), chunk) for chunk in chunks(images))
+    histogram = np.sum([part.histogram() for part in flat], axis=0).tolist()
     count = sum(histogram)
     total = sum(value * number for value, number in enumerate(histogram))
     squares = sum(value**2 * number for value, number in enumerate(histogram))

@@ -8,7 +8,6 @@ type of the items, one for the number of dimensions (the rank), each dimension a
 import gzip
 import math
 import os
-import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -29,6 +28,7 @@ ITEM_TYPES = {
     0x0E: "double",
 }
 GZIP_MAGIC = b"\x1f\x8b"
+PART = 2**20  # bytes that are unpacked at a time
 
 
 def spellings(path: Path) -> tuple[Path, Path]:
@@ -64,14 +64,22 @@ def read_idx(file: Path, rank: int) -> ByteArray:
             if file.suffix != ".gz":
                 return _map(file, content, rank)
             with temporary_file() as unpacked:
-                _gunzip(file, content, unpacked)
+                _gunzip(file, content, unpacked, rank)
                 return _map(file, unpacked, rank)
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror}") from error
 
 
+def _header_size(rank: int) -> int:
+    return 4 + 4 * rank
+
+
+def _read_shape(header: bytes, rank: int) -> tuple[int, ...]:
+    return struct.unpack_from(f">{rank}I", header, offset=4)
+
+
 def _map(file: Path, content: IO[bytes], rank: int) -> ByteArray:
-    header_size = 4 + 4 * rank
+    header_size = _header_size(rank)
     header, size = content.read(header_size), os.fstat(content.fileno()).st_size
     if not header:
         raise DataError(f"{file}: is empty")
@@ -79,7 +87,7 @@ def _map(file: Path, content: IO[bytes], rank: int) -> ByteArray:
         _check_magic(file, header[:4], rank)
     if len(header) < header_size:
         raise DataError(f"{file}: has {size} bytes, its header alone takes {header_size}")
-    shape = struct.unpack_from(f">{rank}I", header, offset=4)
+    shape = _read_shape(header, rank)
     announced, found = math.prod(shape), size - header_size
     if announced != found:
         dimensions = "x".join(map(str, shape))
@@ -89,14 +97,24 @@ def _map(file: Path, content: IO[bytes], rank: int) -> ByteArray:
     return np.memmap(content, np.uint8, "r", header_size, shape)
 
 
-def _gunzip(file: Path, packed: IO[bytes], unpacked: IO[bytes]) -> None:
+def _gunzip(file: Path, packed: IO[bytes], unpacked: IO[bytes], rank: int) -> None:
+    """Unpack as much as the header announces; more could fill the disk."""
     start = packed.read(len(GZIP_MAGIC))
     if start and start != GZIP_MAGIC:
         raise DataError(f"{file}: is not gzipped; if it is plain IDX, remove .gz from its name")
     packed.seek(0)
     try:
         with gzip.open(packed) as content:
-            shutil.copyfileobj(content, unpacked)
+            header = content.read(_header_size(rank))
+            unpacked.write(header)
+            if len(header) == _header_size(rank):
+                _check_magic(file, header[:4], rank)
+                left = math.prod(_read_shape(header, rank))
+                while part := content.read(min(left, PART)):
+                    unpacked.write(part)
+                    left -= len(part)
+                if content.read(1):
+                    raise DataError(f"{file}: unpacks to more than its header announces")
     except EOFError as error:
         raise DataError(f"{file}: its gzip data is cut short; get the file again") from error
     except (gzip.BadGzipFile, zlib.error) as error:

@@ -1,5 +1,8 @@
 """Read an image file as grey levels or as red, green and blue."""
 
+import math
+import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -12,7 +15,13 @@ from pipeline.data.raw_data import resize
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FORMATS = ("PNG", "JPEG")
-PNG_DEPTH = 24  # where a PNG file has its bits per channel
+IHDR, PNG_DEPTH = 16, 24  # where a PNG file has its size, and its bits per channel
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the type of a PNG's colours
+# The passes of interlaced ones: where each starts, and its steps, across and down.
+ADAM7 = (
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
+    *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
+)
 PLAIN = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGB": "RGB", "RGBA": "RGB"}
 
 
@@ -40,9 +49,12 @@ def read_image(file: Path, size: tuple[int, int] | None) -> ByteArray:
         with Image.open(BytesIO(content), formats=FORMATS) as opened:
             opened.verify()  # the checksums of a PNG, which decoding does not look at
         with Image.open(BytesIO(content), formats=FORMATS) as opened:
-            frames = getattr(opened, "n_frames", 1)
+            # Cameras keep previews and other views of the first picture in a JPEG file.
+            frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
             picture = ImageOps.exif_transpose(opened)
             picture.load()
+        if content.startswith(PNG):
+            _require_rows(content)
     except UnidentifiedImageError as error:
         raise DataError(f"{file}: is not a PNG or JPEG image, or its start is damaged") from error
     except Image.DecompressionBombError as error:
@@ -58,6 +70,31 @@ def read_image(file: Path, size: tuple[int, int] | None) -> ByteArray:
     plain = _make_plain(file, picture)
     array: ByteArray = np.asarray(resize(plain, size) if size else plain)
     return array.reshape(*array.shape[:2], -1)
+
+
+def _require_rows(png: bytes) -> None:
+    """Check that a PNG has all its pixels; Pillow leaves those black that are missing.
+
+    Raises:
+        ValueError: it has fewer.
+    """
+    width, height, depth, kind, *_, interlaced = struct.unpack_from(">IIBBBBB", png, IHDR)
+    bits = depth * CHANNELS[kind]
+    # Each row begins with a byte that names its filter; PNG specification, 7.2 and 8.
+    size = sum(
+        rows * (1 + math.ceil(columns * bits / 8))
+        for x, y, dx, dy in (ADAM7 if interlaced else ((0, 0, 1, 1),))
+        if (rows := math.ceil((height - y) / dy)) > 0
+        and (columns := math.ceil((width - x) / dx)) > 0
+    )
+    unpacked, place = zlib.decompressobj(), len(PNG)
+    while size > 0 and place < len(png):
+        length, name = struct.unpack_from(">I4s", png, place)
+        if name == b"IDAT":
+            size -= len(unpacked.decompress(png[place + 8 : place + 8 + length], size))
+        place += 12 + length
+    if size > 0:
+        raise ValueError("its last rows are missing")
 
 
 def _make_plain(file: Path, picture: Image.Image) -> Image.Image:

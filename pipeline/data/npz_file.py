@@ -1,5 +1,6 @@
 """Read data as Keras keeps its own: one `.npz` file with x_train, y_train, x_test and y_test."""
 
+import math
 import shutil
 import zipfile
 from pathlib import Path
@@ -69,13 +70,15 @@ def _read_array(file: Path, name: str) -> npt.NDArray[Any]:
     try:
         with zipfile.ZipFile(file) as archive, temporary_file() as unpacked:
             with archive.open(f"{name}.npy") as packed:
+                shape, is_fortran, dtype = HEADERS[np.lib.format.read_magic(packed)](packed)
+                if dtype.hasobject:
+                    raise ValueError(f"{name} has Python objects")
+                start, order = packed.tell(), "F" if is_fortran else "C"
+                size = start + dtype.itemsize * math.prod(shape)
+                if archive.getinfo(f"{name}.npy").file_size != size:  # and could fill the disk
+                    raise ValueError(f"{name} has another size than its header announces")
+                packed.seek(0)
                 shutil.copyfileobj(packed, unpacked)
-            unpacked.seek(0)
-            read_header = HEADERS[np.lib.format.read_magic(unpacked)]
-            shape, is_fortran, dtype = read_header(unpacked)
-            if dtype.hasobject:
-                raise ValueError(f"{name} has Python objects")
-            start, order = unpacked.tell(), "F" if is_fortran else "C"
             return np.memmap(unpacked, dtype, "r", start, shape, order)  # type: ignore[call-overload,no-any-return]
     except KeyError as error:
         raise DataError(

@@ -18,6 +18,7 @@ from pipeline.core.intervals import wilson_interval
 from pipeline.evaluation import calibration
 
 DIGITS = 6  # of what metrics/ holds
+ROWS = 1000  # whose losses are added up at a time: another number gives other last bits
 Probabilities = npt.NDArray[np.float32]
 ByClass = npt.NDArray[np.float64]
 
@@ -109,7 +110,7 @@ def _loss(outcome: Outcome) -> float:
     from sklearn.metrics import log_loss
 
     classes = range(outcome.probabilities.shape[1])
-    pairs = zip(chunks(outcome.labels), chunks(outcome.probabilities), strict=True)
+    pairs = zip(chunks(outcome.labels, ROWS), chunks(outcome.probabilities, ROWS), strict=True)
     sums = [log_loss(*pair, normalize=False, labels=classes) for pair in pairs]
     return math.fsum(sums) / len(outcome.labels)
 

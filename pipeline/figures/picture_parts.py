@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from pipeline.core.arrays import CHUNK, ByteArray
+from pipeline.core.arrays import ByteArray
 
 NAME_LENGTH = 12
+DECIDING = 1000  # images, on whether grey ones are drawings
 CHARACTER = 0.62  # mean width in ems of what names are made of, in matplotlib's own font
 
 
@@ -84,12 +85,12 @@ def grey_colours(images: ByteArray) -> str:
     """Return the name of matplotlib's colours for the grey images of a data set.
 
     Drawings on black, such as MNIST's, are shown like ink on paper; photographs as they are. The
-    first 1,000 images decide, whichever are shown: all figures then agree.
+    first `DECIDING` images decide, whichever are shown: all figures then agree.
 
     Args:
         images: all test images, (N, height, width, channels); may be memory-mapped.
     """
-    counts = (np.bincount(image.ravel(), minlength=256) for image in images[:CHUNK])
+    counts = (np.bincount(image.ravel(), minlength=256) for image in images[:DECIDING])
     return "gray_r" if sum(counts, np.zeros(256, np.int64)).argmax() == 0 else "gray"
 
 

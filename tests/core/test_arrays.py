@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from pipeline.core.arrays import CHUNK, chunks, let_go
+from pipeline.core.arrays import chunks, let_go
 from tests.conftest import ROOT
 
 ROWS, ROW_SIZE = 300_000, 1000  # 300 MB
@@ -25,14 +25,26 @@ print(total, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) // 1024
 """
 
 
-@pytest.mark.parametrize("count", [0, 1, CHUNK, CHUNK + 1, 2 * CHUNK])
+@pytest.mark.parametrize("count", [0, 1, 10, 11, 20])
 def test_chunks_are_the_array_in_parts(count: int) -> None:
     array = np.arange(2 * count).reshape(count, 2)
 
-    parts = list(chunks(array))
+    parts = list(chunks(array, 10))
 
-    assert [len(part) for part in parts[:-1]] == [CHUNK] * (len(parts) - 1)
+    assert [len(part) for part in parts[:-1]] == [10] * (len(parts) - 1)
     assert_array_equal(np.concatenate([array[:0], *parts]), array)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sizes"),  # 4 MiB at a time
+    [((5, 1024, 1024, 3), [1] * 5), ((3, 2**21), [2, 1]), ((3, 2**23), [1, 1, 1]), ((3,), [3])],
+)
+def test_many_small_or_few_large_ones_are_read_at_a_time(
+    shape: tuple[int, ...], sizes: list[int]
+) -> None:
+    array = np.broadcast_to(np.uint8(0), shape)
+
+    assert [len(part) for part in chunks(array)] == sizes
 
 
 def test_file_is_still_there_when_its_memory_was_let_go(tmp_path: Path) -> None:

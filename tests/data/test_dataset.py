@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import math
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -230,6 +231,9 @@ NAME_FAULTS = {
     "space": ([" a", *NAMES[1:]], "the name in line 1 starts or ends with a space"),
     "tab": (["a\tb", *NAMES[1:]], "the name in line 1 has the character U+0009"),
     "separator": (["a\u2028b", *NAMES[1:]], "the name in line 1 has the character U+2028"),
+    "formula": (["=1+1", *NAMES[1:]], "the name in line 1 starts with =, so that a spreadsheet"),
+    "command": (["@sum", *NAMES[1:]], "the name in line 1 starts with @, so that a spreadsheet"),
+    "turned": (["a\u2066b", *NAMES[1:]], "the name in line 1 has the character U+2066"),
     "long": (["a" * 101, *NAMES[1:]], "the name in line 1 has 101 characters, at most 100"),
 }
 
@@ -242,6 +246,13 @@ def test_faulty_names_are_refused(ten: Path, names: list[str], message: str) -> 
 
     assert found.startswith(f"classes.txt: {message}")
     assert "must have one name a line" in found
+
+
+def test_numbers_and_other_names_that_look_like_formulas_are_allowed(ten: Path) -> None:
+    names = ["-1", "+2.5", "C++", "a=b", "x-ray", "me@home", "0", "\u0627\u0628", "a\u200db", "-0"]
+    (ten / "classes.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+
+    assert read_whole(ten).classes == names
 
 
 def test_names_that_are_not_utf_8_are_refused(ten: Path) -> None:
@@ -329,6 +340,18 @@ def test_empty_gz_file_is_refused(tmp_path: Path) -> None:
     message = fault(lambda: read_idx(find_idx(tmp_path / LABELS), rank=1), tmp_path)
 
     assert message == f"{LABELS}.gz: is empty"
+
+
+def test_gzip_that_unpacks_to_more_than_announced_is_not_unpacked(tmp_path: Path) -> None:
+    bomb = gzip.compress(idx((2, 28, 28), bytes(2**26)))
+    (tmp_path / f"{IMAGES}.gz").write_bytes(bomb)
+    tracemalloc.start()
+
+    message = fault(lambda: read_idx(find_idx(tmp_path / IMAGES), rank=3), tmp_path)
+
+    assert message == f"{IMAGES}.gz: unpacks to more than its header announces"
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("lost", [1, 8, 20])

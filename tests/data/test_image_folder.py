@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import shutil
 import struct
 import zlib
@@ -16,6 +17,7 @@ from PIL import Image
 
 from pipeline.core.errors import DataError
 from pipeline.data.dataset import read_dataset
+from pipeline.data.image_file import read_image
 
 Pixels = npt.NDArray[np.uint8]
 NO_OPTIONS: Mapping[str, Any] = {}
@@ -271,6 +273,41 @@ def huge_png() -> bytes:
     )
 
 
+def png(width: int, height: int, kind: int, lines: list[bytes], interlaced: int = 0) -> bytes:
+    """A PNG of 8 bits per channel with these lines, as the specification lays it out."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + checksum
+
+    header = struct.pack(">2I5B", width, height, 8, kind, 0, 0, interlaced)
+    data = zlib.compress(b"".join(b"\0" + line for line in lines))
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def link(path: str, target: str) -> Callable[[Path], None]:
+    """Put a link in place of what is there."""
+
+    def apply(folder: Path) -> None:
+        if (folder / path).exists():
+            (folder / path).rename(folder / target)
+        (folder / path).symlink_to(folder / target)
+
+    return apply
+
+
+def make_fifo(path: str) -> Callable[[Path], None]:
+    return lambda folder: os.mkfifo(folder / path)
+
+
+def write(path: str, text: str) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        (folder / path).write_text(text)
+
+    return apply
+
+
 def flip(content: bytes, place: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
@@ -305,6 +342,27 @@ FAULTS: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "stray file": (add("train/apple/a.txt"), "train/apple/a.txt: is not a .png, .jpg or .jpeg"),
     "folder": (add("train/apple/more/1.png"), "train/apple/more: is not a .png, .jpg or .jpeg"),
     "image beside classes": (add("test/1.png"), "test/1.png: lies beside the folders of classes"),
+    "rows": (
+        rewrite(lambda _: png(3, 2, 2, [bytes(RED) * 3])),
+        f"{IMAGE}: is damaged (its last rows are missing)",
+    ),
+    "formula": (
+        add("train/=cmd/1.png"),
+        "HERE: the name of the class '=cmd' starts with =, so that a spreadsheet would run it as a",
+    ),
+    "turned name": (add("train/a\u202eb/1.png"), "has the character U+202E, which is not allowed"),
+    "linked class": (link("train/apple", ".apple"), "train/apple: is a link to a folder, whose"),
+    "linked split": (link("test", ".test"), "test: is a link to a folder, whose changes DVC would"),
+    "link to nothing": (
+        link("train/apple/9.png", ".9"),
+        "train/apple/9.png: is no file, or a link",
+    ),
+    "FIFO": (make_fifo("train/apple/9.png"), "train/apple/9.png: is no file, or a link to none"),
+    "FIFO beside": (make_fifo("classes.txt"), "classes.txt: is no file, or a link to none; remove"),
+    "hidden by DVC": (
+        write("train/.dvcignore", "apple\n"),
+        "train/.dvcignore: hides data from DVC",
+    ),
     "third split": (add("val/apple/1.png"), "val: is not used, as images are taken from train"),
     "empty class": (empty("train/apple"), "train/apple: has no images; add some"),
     "empty split": (remove("test/apple", "test/tomato"), "test: has no folders of classes"),
@@ -339,6 +397,66 @@ def test_faults_are_told(folder: Path, spoil: Callable[[Path], None], message: s
     spoil(folder)
 
     assert message in fault(folder)
+
+
+@pytest.mark.parametrize("hidden", ["apple", "**/test/*/1.png"])
+def test_what_dvc_is_told_to_overlook_is_no_data(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, hidden: str
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    Path(".dvcignore").write_text(f"*~\n{hidden}\n")
+    (folder / "notes~").touch()  # which no reader takes for data
+
+    assert "its changes DVC would not see, because of .dvcignore" in fault(folder)
+    Path(".dvcignore").write_text("*~\n")
+    assert len(read(folder)[1]) == 8
+
+
+def test_linked_file_and_linked_data_set_are_read(folder: Path, tmp_path: Path) -> None:
+    """DVC follows both: tests/end_to_end/test_linked_data.py."""
+    file = folder / "train/apple/1.png"
+    file.rename(tmp_path / "elsewhere.png")
+    file.symlink_to(tmp_path / "elsewhere.png")
+    link = tmp_path.parent / f"{tmp_path.name}-link"
+    link.symlink_to(folder, target_is_directory=True)
+
+    assert read(link)[1] == read(folder)[1]
+
+
+# The pass of each pixel, in squares of 8x8: PNG specification, 8.2.
+ADAM7 = ["16462646", "77777777", "56565656", "77777777"]
+ADAM7 += ["36463646", *ADAM7[1:]]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 2), (8, 8), (13, 11)])
+def test_all_rows_of_an_interlaced_png_are_found(tmp_path: Path, width: int, height: int) -> None:
+    lines = []
+    for number in "1234567":
+        for y in range(height):
+            count = sum(ADAM7[y % 8][x % 8] == number for x in range(width))
+            lines += [b"\xff" * count] * bool(count)
+    path = tmp_path / "1.png"
+
+    path.write_bytes(png(width, height, 0, lines, interlaced=1))
+    assert read_image(path, None).tolist() == [[[255]] * width] * height
+    path.write_bytes(png(width, height, 0, [*lines[:-1], lines[-1][:-1]], interlaced=1))
+    with pytest.raises(DataError, match="is damaged"):
+        read_image(path, None)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_all_rows_of_any_png_are_found(tmp_path: Path, mode: str) -> None:
+    image = Image.new("L", (13, 11), 255).convert(mode)
+
+    assert read_image(save(tmp_path / "1.png", image), None).min() == 255
+
+
+def test_first_picture_of_a_camera_with_several_views_is_read(tmp_path: Path) -> None:
+    views = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN)]
+    options = {"save_all": True, "append_images": views[1:], "quality": 100}
+    image = read_image(save(tmp_path / "1.jpg", views[0], "MPO", options), None)
+
+    assert np.abs(image.astype(int) - RED).max() < 5
 
 
 def test_disagreeing_images_are_both_named(folder: Path) -> None:

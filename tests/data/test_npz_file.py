@@ -1,5 +1,6 @@
 """Reading data as Keras keeps its own: one `.npz` file."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,21 @@ def test_damaged_file_is_named(tmp_path: Path, arrays: Arrays) -> None:
     (tmp_path / "a.npz").write_bytes(content[: len(content) // 2])
 
     assert fault(tmp_path).startswith("HERE/a.npz: is damaged (File is not a zip file)")
+
+
+def test_array_of_another_size_than_announced_is_not_unpacked(
+    tmp_path: Path, arrays: Arrays
+) -> None:
+    save_npz(tmp_path / "a.npz", arrays)
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    entries["x_train.npy"] += bytes(2**20)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+
+    message = "HERE/a.npz: is damaged (x_train has another size than its header announces)"
+    assert fault(tmp_path).startswith(message)
 
 
 def test_two_files_are_one_too_many(tmp_path: Path, arrays: Arrays) -> None:
