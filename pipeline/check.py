@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 from ruamel.yaml import YAML
 
 from pipeline.core import files, params_file, stage
@@ -20,7 +21,7 @@ from pipeline.core.params import PARAMS
 from pipeline.data.dataset import read_dataset
 from pipeline.data.paths import RAW
 from pipeline.experiments.definitions import EXPERIMENTS, read_experiments
-from pipeline.model.feature_maps import feature_map_size
+from pipeline.model.memory import require_room
 from pipeline.provenance.comparison import (
     Fault,
     compare_code,
@@ -121,11 +122,19 @@ def _find_refused() -> Iterator[Fault]:
 
 
 def _find_misfit() -> Iterator[Fault]:
-    """Yield what is wrong with a network that leaves nothing of the raw images."""
+    """Yield what is wrong with a network that the raw images, or this machine, do not allow."""
     try:
         params = load_params()
         raw = read_dataset(RAW / params.prepare.dataset, params.prepare.image_size)
-        feature_map_size(params.model, *raw.train.read(0, 1).images.shape[1:3])
+        height, width, channels = raw.train.read(0, 1).images.shape[1:]
+        batch_size = min(params.train.batch_size, params.prepare.train_samples)
+        require_room(
+            params.model,
+            (height, width, channels),
+            len(raw.classes),
+            batch_size // params.train.workers,
+            psutil.virtual_memory().total,
+        )
     except PipelineError:
         return  # of params, which were checked before, or of data, which stage `prepare` checks
     except ValueError as error:
@@ -183,11 +192,8 @@ def _find_untracked(entries: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
     """Yield the files in folders of code that DVC counts, but a clone would not have."""
     if not is_in_repository():
         return  # the files of a commit, laid out for a report
-    code = _find_code(entries)
-    untracked = {*untracked_files(*map(str, code))}
-    for path in map(str, files.list_files(code)):
-        if path in untracked:
-            yield Fault(f"{path} is not in Git, but {STAGES} depends on its folder: `git add` it")
+    for path in untracked_files(*map(str, _find_code(entries))):
+        yield Fault(f"{path} is not in Git, but {STAGES} depends on its folder: `git add` it")
 
 
 def main() -> None:

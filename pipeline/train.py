@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split
@@ -14,8 +15,7 @@ from pipeline.core.classes import CLASSES, read_classes
 from pipeline.core.errors import ParamsError, PipelineError
 from pipeline.core.params import PARAMS
 from pipeline.core.splits import TRAIN, VAL, SplitFiles
-from pipeline.model.feature_maps import feature_map_size
-from pipeline.model.params import ModelParams
+from pipeline.model.memory import require_room
 from pipeline.model.paths import MODEL
 from pipeline.provenance.params import load_params
 from pipeline.tracking.training_run import TrainingRun
@@ -39,9 +39,12 @@ def measure_run(seconds: float, images: int) -> dict[str, float]:
     }
 
 
-def _require_fit(params: ModelParams, height: int, width: int) -> None:
+def _require_fit(params: TrainingSections, train: Split, classes: int) -> None:
+    height, width, channels = train.images.shape[1:]
+    batch_size = min(params.train.batch_size, len(train.labels)) // params.train.workers
+    memory = psutil.virtual_memory().total
     try:
-        feature_map_size(params, height, width)
+        require_room(params.model, (height, width, channels), classes, batch_size, memory)
     except ValueError as error:
         raise ParamsError(f"{PARAMS}: {error}") from None
 
@@ -91,6 +94,7 @@ def _lead(
                 )
             network.write_model(model_path, model)
             files.write_text(history_path, rows.to_csv(index=False, float_format="%.6f"))
+            checkpoint.finish(model_path)
             facts = measure_run(seconds, len(train.labels) * len(rows))
             run.log_facts(facts | {"network_weights": model.count_params()})
             print(f"Trained for {seconds:.1f} s, {facts['images_per_second']:,.0f} images/s")
@@ -118,7 +122,7 @@ def main(
     key = identify_training()  # first: in the end, it must still be this
     params = sections.load()
     data = splits.read_split(train), splits.read_split(val), len(read_classes(classes))
-    _require_fit(params.model, *data[0].images.shape[1:3])  # what does not fit makes no run
+    _require_fit(params, data[0], data[2])  # what does not fit makes no run
     with meeting.gather(params.train.workers, key) as cluster:
         if cluster.is_chief:
             _lead(data, params, key, cluster, model, measured)

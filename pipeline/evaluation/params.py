@@ -13,7 +13,7 @@ class EvaluateParams(Strict):
 
     images: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None
     """Numbers of the test images to follow through the network; null: the first of each class."""
-    confidence: float = Field(gt=0, lt=1)
+    confidence: float = Field(gt=0, le=0.999_999)  # nearer to 1, intervals are everything
     """Level of the intervals, such as 0.95."""
 
     @field_validator("images")

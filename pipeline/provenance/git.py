@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path, PurePosixPath
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.files import list_files
 
 ROOT = Path(os.environ.get("DVC_ROOT") or ".").resolve()  # also in DVC's temporary copies
 REGULAR = ("100644", "100755")  # modes of files, not of links
@@ -89,12 +90,13 @@ def untracked(path: Path) -> list[Path]:
 
 
 def untracked_files(*paths: str) -> list[str]:
-    """Return the files at or below paths that are not in Git, ignored or not.
+    """Return the files at or below paths that DVC counts, but that a clone would not have.
 
     Raises:
         GitError: Git cannot tell.
     """
-    return _list("--others", "--", *paths)
+    counted = {*map(str, list_files(map(Path, paths)))}
+    return [name for name in _list("--others", "--", *paths) if name in counted]
 
 
 def tracked(path: Path) -> list[Path]:

@@ -52,12 +52,15 @@ def begin(
 
 
 def find_cut_off(client: "MlflowClient", experiment: str, training: str, key: str) -> "list[Run]":
-    """Return the runs of a training that was killed or failed, the newest first."""
+    """Return the runs of a training that went no further than its end, the newest first.
+
+    It was killed or failed, or it was done, but DVC was not told or nothing evaluated it.
+    """
     known = {TRAINING_TAG: training, KEY_TAG: key, INCOMPLETE_TAG: NOT_EVALUATED, **host_tag()}
     return [
         run
         for run in find(client, experiment, known)
-        if run.info.status in ("KILLED", "FAILED") or is_abandoned(run)
+        if run.info.status in ("FINISHED", "KILLED", "FAILED") or is_abandoned(run)
     ]
 
 

@@ -1,12 +1,16 @@
-"""Where a training stands after its last whole epoch, so that one that was cut off goes on."""
+"""Where a training stands after its last whole epoch, so that one that was cut off goes on.
+
+DVC notes what a stage has made when the stage is over. Until then, a kill or a full disk can still
+lose it, so that what was finished stays here, too, until another training begins.
+"""
 
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +26,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 # Beside DVC's own temporary files: no output, so that DVC neither removes nor caches it. In the
 # temporary copies that `dvc exp run --temp` makes, this is the folder of the repository itself.
 FOLDER = Path(os.environ.get("DVC_ROOT", "")) / ".dvc/tmp/checkpoints"
+LOCK = Path("dvc.lock")
 PACKAGES = ("keras", "numpy", "tensorflow")
 # Not all of TF_, which is also Terraform's, and may be a secret there.
 SETTINGS = (
@@ -80,6 +85,7 @@ class Checkpoint:
 
     def __init__(self, key: str) -> None:
         self._path = FOLDER / f"{key}.checkpoint"
+        self._done = self._path.with_suffix(".done")
         self._lock = FileLock(self._path.with_suffix(".lock"))
 
     def __enter__(self) -> Self:
@@ -92,9 +98,7 @@ class Checkpoint:
             for lock_path in FOLDER.glob("*.lock"):
                 lock = FileLock(lock_path)
                 if lock_path != Path(self._lock.lock_file) and _acquire(lock):
-                    for path in FOLDER.glob(f"*{lock_path.stem}.checkpoint"):  # or half written
-                        path.unlink()
-                    lock_path.unlink()
+                    _remove(*FOLDER.glob(f"*{lock_path.stem}.*"))  # also what is half written
                     lock.release()
         except OSError as error:
             raise PipelineError(
@@ -102,26 +106,27 @@ class Checkpoint:
             ) from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        if kind is None and self._lock.is_locked:  # done: nothing is left to go on with
-            self._path.unlink(missing_ok=True)
+    def __exit__(self, *_: object) -> None:
         self._lock.release()
 
     def read(self) -> Arrays | None:
-        """Return what was written last; None where there is nothing, or nothing whole."""
-        if not self._lock.is_locked or not self._path.exists():
+        """Return what was written last; None where training begins anew.
+
+        That is where there is nothing, or nothing whole, or DVC has what was made of it.
+        """
+        if not self._lock.is_locked:
             return None
-        content = self._path.read_bytes()
-        digest, packed = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
-        if hashlib.sha256(packed).digest() != digest:
-            return None  # training begins anew, which costs time only
-        with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
-            return dict(archive)
+        if self._done.is_file() and self._done.read_text(encoding="utf-8") in _noted_outputs():
+            _remove(self._path, self._done)
+        saved = _unpack(self._path)
+        if saved is None:  # a folder would be in the way of the next one
+            _remove(self._path)
+        return saved
+
+    def finish(self, model: Path) -> None:
+        """Say which model the training has made, whose digest tells when DVC has it."""
+        if self._lock.is_locked:
+            files.write_text(self._done, files.md5(model))
 
     def write(self, arrays: Arrays) -> None:
         """Put these in place of what was written before.
@@ -132,6 +137,37 @@ class Checkpoint:
         if self._lock.is_locked:
             packed = files.pack_arrays(arrays)
             files.write_bytes(self._path, hashlib.sha256(packed).digest() + packed)
+
+
+def _noted_outputs() -> set[str]:
+    """Return the digests of what `dvc.lock` has of the last training."""
+    if not LOCK.is_file():
+        return set()
+    stage = params_file.read_mapping(LOCK)["stages"].get("train", {})
+    return {out["md5"] for out in stage.get("outs", ())}
+
+
+def _unpack(path: Path) -> Arrays | None:
+    """Return the arrays of a file, or None where it is not whole: that costs time only."""
+    if not path.is_file():  # so that nothing else is opened, which might never end
+        return None
+    try:
+        content = path.read_bytes()
+        digest, packed = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
+        if hashlib.sha256(packed).digest() != digest:
+            return None
+        with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
+            return dict(archive)
+    except Exception:  # zipfile and NumPy have many for what a crafted file may hold
+        return None
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _digest(content: object) -> str:

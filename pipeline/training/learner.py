@@ -49,8 +49,10 @@ class Learner:
         with strategy.scope():
             optimizer.build(network.trainable_variables)
         self._random_states = _random_states([augment, network] if augment else [network])
-        self._train_step = tf.function(self._train_batch, reduce_retracing=True)
-        self._test_step = tf.function(self._test_batch, reduce_retracing=True)
+        # There is no control flow for AutoGraph, which would leave files behind where it is killed.
+        options = {"reduce_retracing": True, "autograph": False}
+        self._train_step = tf.function(self._train_batch, **options)
+        self._test_step = tf.function(self._test_batch, **options)
 
     def train(self, split: Split, epoch: int) -> tuple[float, float]:
         """Learn from each image once; return the mean loss and the accuracy on the way.

@@ -22,7 +22,7 @@ class AugmentationParams(Strict):
 class TrainParams(RuntimeParams):
     """How the network is trained."""
 
-    epochs: Count
+    epochs: int = Field(ge=1, le=100_000)  # a checkpoint has room for all
     """Passes over the training images."""
     batch_size: Count
     """Images in a step, over all workers."""

@@ -100,7 +100,7 @@ def broadcast(strategy: tf.distribute.Strategy, arrays: Arrays, *, is_chief: boo
     flat = [np.atleast_1d(array).reshape(-1).view(np.int32) for array in arrays.values()]
     packed = np.concatenate(flat) if is_chief else np.zeros(sum(map(len, flat)), np.int32)
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def total(values: tf.Tensor) -> tf.Tensor:
         return strategy.run(all_reduce_sum, args=(values,))
 

@@ -1,5 +1,7 @@
 """Tests of the sizes of feature maps, and of what is said where nothing is left of the image."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from pipeline.model.feature_maps import feature_map_size
@@ -8,11 +10,16 @@ from pipeline.model.params import ModelParams
 SMALLER = "use fewer layers or a smaller kernel_size"
 
 
-def make(conv_blocks: list[list[int]], kernel_size: int, residual: bool = False) -> ModelParams:
+def make(
+    conv_blocks: list[list[int]],
+    kernel_size: int,
+    residual: bool = False,
+    dense_units: Sequence[int] = (),
+) -> ModelParams:
     return ModelParams(
         conv_blocks=conv_blocks,
         kernel_size=kernel_size,
-        dense_units=[],
+        dense_units=[*dense_units],
         dropout=0.0,
         batch_norm=False,
         batch_norm_momentum=0.9,

@@ -232,6 +232,11 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
         ("model.batch_norm:", "model.batch_norm: must be true or false, got null"),
         ("model.batch_norm_momentum: 1", "model.batch_norm_momentum: must be less than 1, got 1"),
         ("train.epochs: 0", "train.epochs: must be at least 1, got 0"),
+        ("train.epochs: 1000000000", "train.epochs: must be at most 100000, got 1000000000"),
+        (
+            "evaluate.confidence: 0.9999999999999999",
+            "evaluate.confidence: must be at most 0.999999, got 0.9999999999999999",
+        ),
         ("train.epochs: ten", "train.epochs: must be a whole number, got 'ten'"),
         ("train.epochs: 1.5", "train.epochs: must be a whole number, got 1.5"),
         ("train.epochs: 1e1", "train.epochs: must be a whole number, got 10.0"),
@@ -283,7 +288,7 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
         ("train.workers: 0", "train.workers: must be at least 1, got 0"),
         ("train.workers: 65", "train.batch_size: must be at least train.workers, 65, got 64"),
         ("evaluate.confidence: 0", "evaluate.confidence: must be more than 0, got 0"),
-        ("evaluate.confidence: 1.0", "evaluate.confidence: must be less than 1, got 1.0"),
+        ("evaluate.confidence: 1.0", "evaluate.confidence: must be at most 0.999999, got 1.0"),
         ("evaluate.confidence: 95%", "evaluate.confidence: must be a number, got '95%'"),
     ],
     ids=lambda value: value[:40],
@@ -469,7 +474,7 @@ def test_all_faults_are_reported_in_the_order_of_the_schema() -> None:
         "params.yaml: train.epochs: must be at least 1, got 0",
         "params.yaml: train.optimizer: must be one of adam, sgd, rmsprop, adamw, got 'lion'",
         "params.yaml: train.seed: is missing",
-        "params.yaml: evaluate.confidence: must be less than 1, got 1",
+        "params.yaml: evaluate.confidence: must be at most 0.999999, got 1",
         "params.yaml: extra: is not a known parameter",
     ]
 

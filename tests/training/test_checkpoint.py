@@ -1,9 +1,11 @@
 """Checkpoints of a training: whole or not at all, and for that training only."""
 
+import hashlib
+import io
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
+from pipeline.core import files
 from pipeline.core.package import PACKAGE
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Checkpoint, add_gpus, identify_training
@@ -32,16 +35,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def cut_off(key: str) -> None:
     """Leave what a training leaves that did not come to its end."""
-    with suppress(KeyboardInterrupt), Checkpoint(key) as kept:
+    with Checkpoint(key) as kept:
         kept.write(STATE)
-        raise KeyboardInterrupt
 
 
 def read(key: str) -> dict[str, bytes] | None:
     """Return what a training finds, and leave it there."""
-    with suppress(KeyboardInterrupt), Checkpoint(key) as kept:
+    with Checkpoint(key) as kept:
         state = kept.read()
-        raise KeyboardInterrupt
     return None if state is None else {name: array.tobytes() for name, array in state.items()}
 
 
@@ -51,11 +52,24 @@ def test_what_is_written_is_read_with_equal_bits() -> None:
     assert read("a") == {name: array.tobytes() for name, array in STATE.items()}
 
 
-def test_nothing_is_left_of_a_training_that_ended_well(folder: Path) -> None:
+def test_what_is_finished_stays_until_dvc_has_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model").write_bytes(b"123456789")
     with Checkpoint("a") as kept:
         kept.write(STATE)
+        kept.finish(Path("model"))
+    assert read("a") is not None
+    lock = "stages: {train: {outs: [{path: history, md5: x}, {path: model, md5: %s}]}}\n"
+    Path("dvc.lock").write_text(lock % "y")  # of the training before
+    assert read("a") is not None
+    Path("dvc.lock").write_text(lock % "25f9e794323b453885f5181f1b624d0b")  # as md5sum says
     assert read("a") is None
-    assert list(folder.glob("*.checkpoint")) == []
+    assert [path.suffix for path in folder.iterdir()] == [".lock"]
+
+    cut_off("a")  # while it is trained once more
+    assert read("a") is not None
 
 
 def test_another_training_does_not_find_it_and_removes_it(folder: Path) -> None:
@@ -98,7 +112,7 @@ def test_a_damaged_one_is_not_used(folder: Path) -> None:
     cut_off("a")
     (path,) = folder.glob("*.checkpoint")
     whole = path.read_bytes()
-    with suppress(KeyboardInterrupt), Checkpoint("a") as kept:
+    with Checkpoint("a") as kept:
         for length in range(len(whole)):
             path.write_bytes(whole[:length])
             assert kept.read() is None
@@ -107,7 +121,42 @@ def test_a_damaged_one_is_not_used(folder: Path) -> None:
             assert kept.read() is None
         path.write_bytes(whole)
         assert kept.read() is not None
-        raise KeyboardInterrupt
+
+
+class Trap:
+    """Ends the tests where it is unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[[int], None], tuple[int]]:
+        return os._exit, (1,)
+
+
+def pickled(path: Path) -> None:
+    """With a digest that is right."""
+    packed = io.BytesIO()
+    np.savez(packed, history=np.array([Trap()], dtype=object))
+    content = packed.getvalue()
+    path.write_bytes(hashlib.sha256(content).digest() + content)
+
+
+def huge(path: Path) -> None:
+    """Arrays whose header says that they have more bytes than any machine."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f8", "fortran_order": False, "shape": (2**55,)}
+    )
+    content = files.pack({"history.npy": header.getvalue()})
+    path.write_bytes(hashlib.sha256(content).digest() + content)
+
+
+@pytest.mark.parametrize("craft", [Path.mkdir, os.mkfifo, pickled, huge])
+def test_a_crafted_one_is_not_used_and_replaced(
+    folder: Path, craft: Callable[[Path], None]
+) -> None:
+    folder.mkdir()
+    craft(folder / "a.checkpoint")
+    assert read("a") is None
+    cut_off("a")
+    assert read("a") is not None
 
 
 DECLARED = """

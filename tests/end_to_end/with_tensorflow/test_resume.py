@@ -57,6 +57,11 @@ class Training:
             assert line, "".join(self.lines)
             self.lines.append(line)
 
+    def kill_dvc(self) -> None:
+        """Kill DVC, whose stage ends by itself."""
+        psutil.Process(self._dvc.pid).kill()
+        self._dvc.communicate()
+
     def kill(self, *, recorder: bool, dvc: bool) -> None:
         """Kill the stage, and maybe the process that writes its run, and DVC."""
         processes = psutil.Process(self._dvc.pid).children(recursive=True)
@@ -134,13 +139,37 @@ def test_killed_again_and_again_at_random_it_ends_with_the_bytes_of_one_that_was
     assert f"Going on after epoch {announced(last)[0] - 1}, where training was cut off\n" in last
     assert seen == sorted(set(seen))  # none was done again
     assert clone.read() == undisturbed.read()
-    assert checkpoints(clone) == []
     (run,) = [one for one in runs_of(clone) if one.info.run_id != known.info.run_id]
     assert run.info.status == "FINISHED"
     assert "incomplete" not in run.data.tags
     history = pd.read_csv(clone.path / "metrics/history.csv").set_index("epoch")
     for name, column in history.items():
         assert logged(clone, run, str(name)) == {step: [value] for step, value in column.items()}
+
+
+def test_killed_between_its_end_and_dvcs_note_of_it_no_epoch_is_lost(
+    clone: Clone, start: Callable[[], Training]
+) -> None:
+    known = {run.info.run_id for run in runs_of(clone)}
+    clone.edit_params({"train.epochs": 3})
+    training = start()
+    training.follow("Trained for")
+    training.kill_dvc()
+    assert training.epochs == [1, 2, 3]
+
+    output = clone.run("dvc", "repro").stdout
+    assert "Going on after epoch 3, where training was cut off" in output
+    assert announced(output.splitlines()) == []
+    (run,) = [run for run in runs_of(clone) if run.info.run_id not in known]
+    assert run.info.status == "FINISHED"
+    assert "incomplete" not in run.data.tags
+    assert list(logged(clone, run, "loss")) == [1, 2, 3]
+
+    # What DVC has is trained anew where that is asked for.
+    made = clone.read(("models",))
+    again = clone.run("dvc", "repro", "--force", "--single-item", "train").stdout
+    assert announced(again.splitlines()) == [1, 2, 3]
+    assert clone.read(("models",)) == made
 
 
 def test_what_another_training_left_is_not_used(
