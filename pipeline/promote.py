@@ -17,7 +17,7 @@ from pipeline.provenance import state
 from pipeline.provenance.git import git, resolve, untracked_files
 from pipeline.provenance.params import Params, load_params
 from pipeline.provenance.paths import CODE
-from pipeline.provenance.recorded import DeclaredStage, read_recorded
+from pipeline.provenance.recorded import read_recorded
 from pipeline.provenance.reproduced import require_reproduced, shorten
 from pipeline.statistics.paired import compare
 from pipeline.tracking import registry, runs, scoring, store
@@ -58,7 +58,7 @@ def promote(params: Params, level: float) -> str:
             compared += f"\n{describe_metrics(metrics, champion.tags)}"
         else:
             compared = "There was no other champion to compare it with."
-        scoring.require_answer(version)
+        scoring.require_answer(version, splits.read_split(splits.TEST).images[:1])
         description = (
             f"commit {commit[:7]}, test accuracy {metrics['accuracy']:.4f} "
             f"({metrics['accuracy_low']:.4f} to {metrics['accuracy_high']:.4f}), "
@@ -82,9 +82,8 @@ def require_commit() -> str:
         line.split(maxsplit=1)[1]
         for line in git("status", "--porcelain", "--untracked-files=no").splitlines()
     ]
-    stages = read_recorded(Path()).declared.values()
-    read = files.list_files(sorted({Path(dep) for stage in stages for dep in _code_of(stage)}))
-    changed += sorted({*map(str, read)} & {*untracked_files(str(CODE))})  # which a clone would lack
+    deps = {dep for declared in read_recorded(Path()).declared.values() for dep in declared.deps}
+    changed += untracked_files(*(dep for dep in deps if Path(dep).is_relative_to(CODE)))
     if changed:
         raise PipelineError(
             f"Git: not committed: {shorten(changed)}; only a committed state can be promoted: "
@@ -92,10 +91,6 @@ def require_commit() -> str:
         )
     require_reproduced("`dvc repro`, commit, and promote that")
     return commit
-
-
-def _code_of(stage: DeclaredStage) -> list[str]:
-    return [dep for dep in stage.deps if Path(dep).is_relative_to(CODE)]
 
 
 def _metric_tags(metrics: Mapping[str, object]) -> dict[str, str]:

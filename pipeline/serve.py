@@ -1,21 +1,24 @@
 """Serve the champion: POST raw pixels to /invocations, get probabilities."""
 
 import argparse
+from collections.abc import Sequence
 
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
 from pipeline.core.package import command
 from pipeline.provenance.params import load_params
 from pipeline.tracking import registry, store
-from pipeline.tracking.scoring import HOST, ScoringServer, bind
+from pipeline.tracking.scoring import HOST, Limits, bind, build_app, load_classifier, run
 
 
-def serve(name: str, port: int) -> None:
+def serve(name: str, port: int, hosts: Sequence[str], limits: Limits) -> None:
     """Serve the champion of a registered model until the process is told to end.
 
     Args:
         name: of the registered model.
         port: on 127.0.0.1; 0 takes a free one.
+        hosts: names of this server that requests may use.
+        limits: of a request.
 
     Raises:
         PipelineError: there is no champion, the port is not free, or the store fails.
@@ -31,18 +34,36 @@ def serve(name: str, port: int) -> None:
                 )
             from pipeline.model import runtime  # noqa: F401, or TensorFlow's import fills the screen
 
-            server = ScoringServer(f"models:/{name}/{champion.version}")
+            classifier = load_classifier(champion)
         url = f"http://{HOST}:{listener.getsockname()[1]}/invocations"
         print(f"{name} version {champion.version} (champion) answers at {url}", flush=True)
-        server.run(listener)
+        run(build_app(classifier, hosts, limits), listener)
 
 
 def main() -> None:
     """Serve the champion of the data set in params.yaml."""
     parser = argparse.ArgumentParser(prog=command("serve"), description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
-    port = parser.parse_args().port
-    serve(registry.name_model(load_params().prepare.dataset), port)
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="that requests may name, besides 127.0.0.1 and localhost; may be repeated",
+    )
+    for name, value in Limits()._asdict().items():
+        parser.add_argument(
+            f"--max-{name}",
+            type=type(value),
+            default=value,
+            metavar="N",
+            help=f"{name} that a request may have (default: {value:g})",
+        )
+    given = parser.parse_args()
+    limits = Limits(given.max_megabytes, given.max_images, given.max_seconds)
+    serve(
+        registry.name_model(load_params().prepare.dataset), given.port, given.allowed_host, limits
+    )
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ import numpy as np
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
-from nicegui import ui
+from nicegui import core, ui
 
 from pipeline.explore.material import Material
 from pipeline.explore.page import TITLE, Page
 from pipeline.explore.views import explain, look
+from pipeline.tracking.scoring import LOOPBACK
 
 
 def serve(material: Material, listener: socket.socket) -> None:
@@ -22,14 +23,16 @@ def serve(material: Material, listener: socket.socket) -> None:
         explain(model, blank, 0)
     app = FastAPI(openapi_url=None)  # and so without documentation, which would load from a CDN
     # Else a website could have its own name lead here, and read along.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK])
+    host, port = listener.getsockname()
+    # Nor may one talk to it from the visitor's browser; NiceGUI would let all.
+    core.sio.eio.cors_allowed_origins = [f"http://{name}:{port}" for name in LOOPBACK]
 
     @ui.page("/")
     def _show_page() -> None:
         Page(material)
 
     ui.run_with(app, title=TITLE, favicon="👁", show_welcome_message=False)
-    host, port = listener.getsockname()
     print(f"Open http://{host}:{port} in a browser; Ctrl-C ends it.", flush=True)
     # An open page would keep the server from ending.
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)

@@ -127,11 +127,18 @@ def read_model(path: Path) -> keras.Model:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+            # Keras stores entries as they are, so that a file has room for all of them.
+            damaged = archive.testzip() if unpacked <= path.stat().st_size else None
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; {files.REMEDY}") from error
     except Exception as error:  # zipfile has many for what a damaged directory may hold
         raise DataError(f"{path}: is damaged ({_one_line(error)}); {files.REMEDY}") from error
+    if unpacked > path.stat().st_size:
+        raise DataError(
+            f"{path}: is damaged, or made to fill the memory: it would unpack to {unpacked:,} "
+            f"bytes; {files.REMEDY}"
+        )
     if damaged:
         raise DataError(f"{path}: is damaged, {damaged} in it has another checksum; {files.REMEDY}")
     try:

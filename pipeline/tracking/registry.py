@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.package import command
 from pipeline.evaluation.predictions import parse_predictions
+from pipeline.model.paths import MODEL
+from pipeline.provenance.git import read, resolve
+from pipeline.provenance.paths import LOCK
+from pipeline.provenance.recorded import LockedStage, parse_stages
 from pipeline.tracking import runs
 from pipeline.tracking.store import MODEL_PREFIX
 
@@ -46,11 +51,39 @@ def find_champion(client: "MlflowClient", name: str) -> "ModelVersion | None":
 
 
 def download_model(version: "ModelVersion", folder: Path) -> Path:
-    """Copy the Keras file of a version into a folder, and return where it lies."""
+    """Copy the Keras file of a version into a folder, and return where it lies.
+
+    Raises:
+        PipelineError: it is not the file that the version's commit has in `dvc.lock`.
+    """
     import mlflow
 
+    title = f"{version.name} version {version.version} is not used:"
+    commit = version.tags.get("commit", "")
+    if not (commit and resolve(commit)):
+        raise PipelineError(
+            f"{title} its commit {commit[:7] or 'is not named, nor'} is not in this repository, "
+            "which alone says what its model is; `git fetch` may bring it"
+        )
+    stages = parse_stages(read(commit, LOCK), LockedStage)
+    committed = {out.path: out.md5 for stage in stages.values() for out in stage.outs}
     uri = f"models:/{version.name}/{version.version}/data/model.keras"
-    return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+    path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+    if files.md5(path) != committed.get(str(MODEL)):
+        raise PipelineError(
+            f"{title} the model in MLflow is not the one in {LOCK} of its commit {commit[:7]}; "
+            "somebody has replaced it. Delete the version in the MLflow UI, check out that commit, "
+            f"and `{command('promote')}`"
+        )
+    return path
+
+
+def read_classes(version: "ModelVersion") -> list[str]:
+    """Return the names of a version's classes, in the order of the probabilities."""
+    import mlflow
+
+    uri = f"models:/{version.name}/{version.version}"
+    return list((mlflow.models.get_model_info(uri).metadata or {}).get("classes", []))
 
 
 def make_champion(client: "MlflowClient", version: "ModelVersion", description: str) -> None:

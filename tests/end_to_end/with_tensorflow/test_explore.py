@@ -187,6 +187,34 @@ def test_only_this_machine_is_served(server: Served) -> None:
         assert connection.getresponse().status == 400
 
 
+# Opening a WebSocket, as in RFC 6455, 1.3, and polling, as browsers do where there is none.
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport="
+
+
+@pytest.mark.parametrize(
+    ("transport", "headers", "accepted"), [("polling", {}, 200), ("websocket", UPGRADE, 101)]
+)
+def test_other_websites_do_not_talk_to_it(
+    server: Served, transport: str, headers: dict[str, str], accepted: int
+) -> None:
+    url = server[0]
+
+    def status(origin: str) -> int:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+        with closing(connection):
+            connection.request("GET", SOCKET + transport, headers=headers | {"Origin": origin})
+            return connection.getresponse().status
+
+    assert status(url) == accepted
+    assert status("https://digits.example.com") in (400, 403)
+
+
 def test_without_a_model_the_command_says_what_to_do(clone: Clone) -> None:
     (clone.path / "models/model.keras").unlink()
     result = clone.run("python", "-m", "pipeline.explore", "--port", "0", check=False)
