@@ -6,6 +6,8 @@ PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-che
 COMPILE := .venv/bin/python -c 'import compileall; compileall.compile_dir(".venv/lib", quiet=2, workers=0)'
 LOCK := uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
     --python-version 3.11 --custom-compile-command 'make lock'
+# With it, Python would not find the package, once DVC has removed the outputs.
+unexport PYTHONSAFEPATH
 # DVC's stages take the `python` that they find.
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 # What .venv was made from. A copy lies in it, written last: where it differs, the lock, Python or

@@ -1,5 +1,6 @@
 """The SQLite database of MLflow: made whole or not at all, and found again after a move."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +29,12 @@ def uri_of(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+def is_to_be_made(path: Path) -> bool:
+    """Tell whether there is no database, or an empty file where it would be."""
+    # Unlike Path.exists, it raises nothing where the folder may not be looked into.
+    return not os.path.exists(path) or path.stat().st_size == 0  # noqa: PTH110
+
+
 def create_database(path: Path, artifacts: Path, lock: Path) -> None:
     """Create the database, so that a file in place is complete.
 
@@ -35,7 +42,7 @@ def create_database(path: Path, artifacts: Path, lock: Path) -> None:
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
-        if not path.exists():
+        if is_to_be_made(path):
             _create(path, artifacts)
 
 

@@ -15,10 +15,12 @@ import psutil
 from pipeline.core.errors import PipelineError
 from pipeline.core.stage import SHELLS
 from pipeline.tracking import store
+from pipeline.tracking.database import is_to_be_made
 from pipeline.tracking.processes import identify_process, is_same
 
 SECONDS = 8.0  # of waiting; the rest of the 10 is for starting and ending processes
 VARIABLE = "PIPELINE_MLFLOW_SECONDS"  # allows others, for a slow store or a busy machine
+MAX_SECONDS = 86_400  # a day
 CREATION_SECONDS = 60.0  # more, once, for a new database
 WAITED = Path(".dvc/tmp/mlflow-waited.json")
 
@@ -27,14 +29,18 @@ def allowed() -> float:
     """Return how many seconds one command may wait for MLflow.
 
     Raises:
-        PipelineError: the variable that allows others is no number.
+        PipelineError: the variable that allows others is no such number.
     """
-    try:
-        return float(os.environ.get(VARIABLE, SECONDS))
-    except ValueError:
-        raise PipelineError(
-            f"{VARIABLE}: must be a number of seconds, got {os.environ[VARIABLE]!r}"
-        ) from None
+    given = os.environ.get(VARIABLE)
+    if given is None:
+        return SECONDS
+    with suppress(ValueError):
+        seconds = float(given)
+        if 0 <= seconds <= MAX_SECONDS:  # never true of NaN
+            return seconds
+    raise PipelineError(
+        f"{VARIABLE}: must be a number of seconds from 0 to {MAX_SECONDS:,}, got {given!r}"
+    )
 
 
 def remaining() -> float:
@@ -44,8 +50,7 @@ def remaining() -> float:
         PipelineError: the variable that allows them is no number.
     """
     database = store.database()
-    # Unlike Path.exists, it raises nothing where the folder may not be looked into.
-    is_new = database is not None and not os.path.exists(database)  # noqa: PTH110
+    is_new = database is not None and is_to_be_made(database)
     return max(0.0, max(allowed(), CREATION_SECONDS if is_new else 0.0) - _waited())
 
 
@@ -107,11 +112,12 @@ def _waited() -> float:
     dvc = _find_dvc()
     try:
         waited = json.loads(WAITED.read_text())
-    except (OSError, ValueError):
+        if not dvc or not is_same(waited["dvc"], dvc):
+            return 0.0
+        return math.inf if waited["failed"] else float(waited["seconds"])
+    # There is none, or not what `spend` writes.
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return 0.0
-    if not dvc or not is_same(waited["dvc"], dvc):
-        return 0.0
-    return math.inf if waited["failed"] else float(waited["seconds"])
 
 
 def _find_dvc() -> psutil.Process | None:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from pipeline.core.errors import PipelineError
 from pipeline.core.package import command
 from pipeline.provenance.git import ROOT
-from pipeline.tracking.database import ARTIFACTS_TAG, create_database, follow_artifacts, uri_of
+from pipeline.tracking.database import (
+    ARTIFACTS_TAG,
+    create_database,
+    follow_artifacts,
+    is_to_be_made,
+    uri_of,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient as MlflowClient
@@ -29,6 +35,7 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 MESSAGE_LENGTH = 1000
 OTHER_VERSION = "out-of-date database schema"
+DAMAGED = ("file is not a database", "database disk image is malformed")  # as SQLite says it
 REMEDY = f"`{command('publish')}` fills in what is missing"
 
 
@@ -102,7 +109,7 @@ def find_experiment() -> tuple["MlflowClient", str] | None:
     Nothing is made, and MLflow does not try for long.
     """
     path = database()
-    if path and not path.exists():
+    if path and is_to_be_made(path):
         return None
     mlflow = import_mlflow()
     os.environ.update(IMPATIENT)
@@ -130,6 +137,11 @@ def plain_errors() -> Iterator[None]:
         message = " ".join(f"{type(error).__name__}: {error}".split()).partition(" [SQL: ")[0]
         if OTHER_VERSION in message:
             raise PipelineError(_other_version()) from error
+        if (path := database()) and any(text in message for text in DAMAGED):
+            raise PipelineError(
+                f"MLflow: {path} is damaged: move it away, and "
+                f"`{command('publish', '--all-commits')}` makes another from Git and DVC"
+            ) from error
         if len(message) > MESSAGE_LENGTH:  # it begins with what was asked, and ends with the cause
             half = MESSAGE_LENGTH // 2
             message = f"{message[:half]} ... {message[-half:]}"
@@ -153,7 +165,7 @@ def prepare_database() -> None:
     if not path:
         return
     is_ours = path.is_relative_to(ROOT)
-    if not path.exists():
+    if is_to_be_made(path):
         beside = path.with_name(f"{path.name}.lock")
         create_database(path, ARTIFACTS, ROOT / ".dvc/tmp/mlflow.lock" if is_ours else beside)
     if is_ours:
@@ -179,7 +191,9 @@ def _open_experiment(client: "MlflowClient") -> "Experiment":
             experiment = client.get_experiment_by_name(name)  # another process was first
             if experiment is None:
                 raise
-    if experiment.lifecycle_stage != "active":
+    if experiment.lifecycle_stage not in ("active", "deleted"):
+        raise PipelineError(f"{tracking_uri()}: does not answer as an MLflow server does")
+    if experiment.lifecycle_stage == "deleted":
         raise PipelineError(
             f"MLflow: experiment {name} is deleted; `mlflow experiments restore --experiment-id "
             f"{experiment.experiment_id}` brings it back, MLFLOW_EXPERIMENT_NAME names another one"

@@ -48,6 +48,25 @@ def test_variables_of_mlflow_are_respected_but_the_run_id(clone: Clone) -> None:
     assert (clone.path.parent / "artifacts").is_dir()
 
 
+def test_empty_database_is_made_and_a_cut_one_is_named_with_what_to_do(clone: Clone) -> None:
+    database = clone.path / "mlflow.db"
+    (before,) = runs_of(clone)
+    content = database.read_bytes()
+    for damaged in (content[: len(content) // 2], b"no database" * 1000):
+        database.write_bytes(damaged)
+        result = clone.run(*PUBLISH, check=False)
+        assert result.returncode == 1
+        (line,) = result.stdout.splitlines()
+        assert line.startswith(f"MLflow: {database} is damaged: move it away, and `")
+    remedy = line.split("`")[1].split()
+    database.unlink()  # as it says
+    database.touch()
+    clone.run(*remedy)
+    (run,) = runs_of(clone)
+    assert run.data.tags["state"] == before.data.tags["state"]
+    assert model_folder(clone, run).is_dir()
+
+
 def test_deleted_experiment_is_said_with_what_to_do(clone: Clone) -> None:
     client = mlflow.MlflowClient(f"sqlite:///{clone.path}/mlflow.db")
     experiment = client.get_experiment_by_name(store.EXPERIMENT)

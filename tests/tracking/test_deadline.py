@@ -61,6 +61,20 @@ def test_another_number_of_seconds_is_allowed(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     monkeypatch.setenv("PIPELINE_MLFLOW_SECONDS", "20.5")
     assert deadline.remaining() == 20.5
-    monkeypatch.setenv("PIPELINE_MLFLOW_SECONDS", "long")
-    with pytest.raises(PipelineError, match="must be a number of seconds, got 'long'"):
+
+
+@pytest.mark.parametrize("given", ["long", "", "inf", "nan", "-1", "1e300"])
+def test_what_is_no_number_of_seconds_is_refused(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("PIPELINE_MLFLOW_SECONDS", given)
+    expected = f"must be a number of seconds from 0 to 86,400, got '{given}'"
+    with pytest.raises(PipelineError, match=expected):
         deadline.remaining()
+
+
+@pytest.mark.parametrize("note", ["{}", "[]", "null", '{"dvc": 1}', '{"dvc": "a", "failed": true}'])
+def test_a_note_that_nobody_has_written_is_none(tmp_path: Path, note: str) -> None:
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    (tmp_path / ".dvc/tmp/mlflow-waited.json").write_text(note)
+    assert float(run(tmp_path, ASK)) == SECONDS
