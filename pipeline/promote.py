@@ -13,6 +13,7 @@ from pipeline.core.package import command
 from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.evaluation.scores import METRICS
+from pipeline.model.paths import MODEL
 from pipeline.provenance import state
 from pipeline.provenance.git import git, resolve, untracked_files
 from pipeline.provenance.params import Params, load_params
@@ -90,6 +91,9 @@ def require_commit() -> str:
             "commit, stash or remove what differs"
         )
     require_reproduced("`dvc repro`, commit, and promote that")
+    # Which DVC goes by, unless its time or size has changed.
+    if files.md5(MODEL) != read_recorded(Path()).made[str(MODEL)]:
+        raise PipelineError(f"{MODEL}: is damaged; {files.remedy_for(MODEL)}")
     return commit
 
 

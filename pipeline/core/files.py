@@ -105,7 +105,28 @@ def read_text(path: Path, parse: Callable[[str], Parsed]) -> Parsed:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; {REMEDY}") from error
     except ValueError as error:  # also of bytes that are not UTF-8, and of pandas and json
-        raise DataError(f"{path}: is damaged ({error}); {REMEDY}") from error
+        raise DataError(f"{path}: is damaged ({error}); {remedy_for(path)}") from error
+
+
+def remedy_for(path: Path) -> str:
+    """Say what makes a damaged output whole again.
+
+    `dvc repro` does, but not where DVC's cache has the damage, too: DVC believes the name of an
+    object whose time has not changed.
+    """
+    from ruamel.yaml import YAML
+
+    lock, cache = Path("dvc.lock"), Path(".dvc/cache/files/md5")
+    stages = YAML(typ="safe").load(lock)["stages"].values() if lock.is_file() else ()
+    outs = [out for stage in stages for out in stage.get("outs", ())]
+    for digest in (out["md5"] for out in outs if out["path"] == path.as_posix()):
+        cached = cache / digest[:2] / digest[2:]
+        if cached.is_file() and md5(cached) != digest:
+            return (
+                f"what DVC's cache has of it is damaged, too: `rm -f {path} {cached}`, and "
+                "`dvc repro` makes both again"
+            )
+    return REMEDY
 
 
 def list_files(paths: Iterable[Path], root: Path = Path()) -> list[Path]:

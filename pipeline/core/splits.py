@@ -66,7 +66,8 @@ def read_split(paths: SplitFiles) -> Split:
     for path, line in zip(arrays, lines, strict=True):
         if line not in proof:
             raise DataError(
-                f"{path}: is damaged, its content does not match {checksums}; {files.REMEDY}"
+                f"{path}: is damaged, its content does not match {checksums}; "
+                f"{files.remedy_for(path)}"
             )
     images, labels = map(_map_array, arrays)
     return Split(images, labels)
@@ -101,7 +102,7 @@ def _map_array(path: Path) -> npt.NDArray[Any]:
     try:
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:  # such as for Python objects
-        raise DataError(f"{path}: is damaged ({error}); {files.REMEDY}") from error
+        raise DataError(f"{path}: is damaged ({error}); {files.remedy_for(path)}") from error
     mapping: Any = array.base
     _files[mapping] = os.open(path, os.O_RDONLY)
     weakref.finalize(mapping, os.close, _files[mapping])

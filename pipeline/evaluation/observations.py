@@ -78,4 +78,4 @@ def read_observations(path: Path) -> Observations:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; {files.REMEDY}") from error
     except Exception as error:  # zipfile has many for what a damaged directory may hold
-        raise DataError(f"{path}: is damaged ({error}); {files.REMEDY}") from error
+        raise DataError(f"{path}: is damaged ({error}); {files.remedy_for(path)}") from error

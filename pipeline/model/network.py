@@ -131,20 +131,22 @@ def read_model(path: Path) -> keras.Model:
             # Keras stores entries as they are, so that a file has room for all of them.
             damaged = archive.testzip() if unpacked <= path.stat().st_size else None
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; {files.REMEDY}") from error
+        raise _fault(path, "no such file") from error
     except Exception as error:  # zipfile has many for what a damaged directory may hold
-        raise DataError(f"{path}: is damaged ({_one_line(error)}); {files.REMEDY}") from error
+        raise _fault(path, f"is damaged ({_one_line(error)})") from error
     if unpacked > path.stat().st_size:
-        raise DataError(
-            f"{path}: is damaged, or made to fill the memory: it would unpack to {unpacked:,} "
-            f"bytes; {files.REMEDY}"
-        )
+        made = f"it would unpack to {unpacked:,} bytes"
+        raise _fault(path, f"is damaged, or made to fill the memory: {made}")
     if damaged:
-        raise DataError(f"{path}: is damaged, {damaged} in it has another checksum; {files.REMEDY}")
+        raise _fault(path, f"is damaged, {damaged} in it has another checksum")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # and Keras, for what a config may hold
-        raise DataError(f"{path}: cannot be loaded ({_one_line(error)}); {files.REMEDY}") from error
+        raise _fault(path, f"cannot be loaded ({_one_line(error)})") from error
+
+
+def _fault(path: Path, text: str) -> DataError:
+    return DataError(f"{path}: {text}; {files.remedy_for(path)}")
 
 
 def _plain(error: ValueError) -> str:

@@ -177,3 +177,15 @@ def test_mnist_has_the_published_pixel_statistics() -> None:
     assert description["splits"][0]["pixel_mean"] == pytest.approx(0.1307, abs=5e-5)
     assert description["splits"][0]["pixel_std"] == pytest.approx(0.3081, abs=5e-5)
     assert description["test_images_also_in"] == {"train": 0, "val": 10000}
+
+
+def test_large_images_are_not_all_in_memory_at_once(tmp_path: Path) -> None:
+    images = np.memmap(tmp_path / "sparse", np.uint8, "w+", shape=(40, 1024, 1024, 3))  # 126 MB
+    split = Split(images, np.arange(40, dtype=np.uint8) % 2)
+    tracemalloc.start()
+
+    found: Any = describe({"train": split, "val": split, "test": split}, ["dark", "bright"])
+
+    assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    tracemalloc.stop()
+    assert [of_split["constant_images"] for of_split in found["splits"]] == [40, 40, 40]

@@ -256,6 +256,31 @@ def test_dvc_repro_mends_damaged_files(reproduced: Clone, clone: Clone) -> None:
     assert clone.read() == reproduced.read()
 
 
+def test_object_that_rots_in_the_cache_is_named_with_what_mends_it(
+    reproduced: Clone, clone: Clone
+) -> None:
+    model = clone.path / "models/model.keras"
+    digest = files.md5(model)
+    cached = clone.path / f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}"
+    clone.run("dvc", "status")  # and so DVC knows the files of this copy
+    for path in (model, cached):
+        before = path.stat()
+        path.chmod(0o644)
+        path.write_bytes(flip_a_bit(path.read_bytes()))
+        path.chmod(before.st_mode)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert "up to date" in clone.run("dvc", "status").stdout  # DVC does not see it
+
+    refused = clone.run("python", "-m", "pipeline.promote", check=False).stdout
+    message = run_refused(clone, "evaluate")
+    for said in (refused, message):
+        assert "what DVC's cache has of it is damaged, too: `rm -f models/model.keras .dvc/" in said
+    remove, repro = re.findall("`(.*?)`", message)
+    clone.run(*remove.split())
+    clone.run(*repro.split())
+    assert clone.read() == reproduced.read()
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_model_is_refused(reproduced: Clone, tmp_path: Path, damage: Damage) -> None:
     path = tmp_path / "model.keras"
