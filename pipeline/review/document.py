@@ -140,12 +140,15 @@ def _join(sections: Iterable[str]) -> str:
 
 def _alerts(findings: Findings) -> str:
     """Return the warnings as one of GitHub's alerts, which are quotations elsewhere."""
-    lines = [f"`dvc.lock` or `metrics/` is **stale**: {fault}" for fault in findings.stale[:SHOWN]]
+    lines = [
+        f"`dvc.lock` or `metrics/` is **stale**: {tables.sentence(fault)}"
+        for fault in findings.stale[:SHOWN]
+    ]
     if len(findings.stale) > SHOWN:
         lines.append(f"... and {len(findings.stale) - SHOWN} more like these")
     if findings.stale:
         lines.append("Type `dvc repro` and commit `params.yaml`, `dvc.lock` and `metrics/`")
-    lines += findings.warnings
+    lines += map(tables.sentence, findings.warnings)
     reproduction = findings.reproduction
     if reproduction and not reproduction.refuted and not reproduction.exact:
         lines.append(reproduction.text)
@@ -178,7 +181,7 @@ def _draw(
             files.write_bytes(folder / CHANGED_IMAGES, figure_style.to_png(figure))
             yield f"![Images that the change broke and fixed]({CHANGED_IMAGES})"
         except DataError as error:  # the raw images need not be in Git
-            yield f"The images that changed cannot be shown: {error}"
+            yield f"The images that changed cannot be shown: {tables.sentence(str(error))}"
     curves = comparison_figures.training_curves(old.history, new.history)
     files.write_bytes(folder / CURVES, figure_style.to_png(curves))
     yield f"![Training curves before and after]({CURVES})"

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -30,7 +31,12 @@ def folded(summary: str, text: str) -> str:
 
 def escape(text: str) -> str:
     """Return text in one line, in which Markdown and HTML find nothing."""
-    return re.sub(r"([\\`<>|*\[\]&\"])", r"\\\1", " ".join(text.split()))
+    return sentence(text).replace("`", r"\`")
+
+
+def sentence(text: str) -> str:
+    """Return one of our own sentences, which may name commands, whatever it quotes of a file."""
+    return re.sub(r"([\\<>|*\[\]&\"])", r"\\\1", " ".join(text.split()))
 
 
 def literal(text: str) -> str:
@@ -42,7 +48,7 @@ def params_table(changes: Sequence[tuple[str, object, object]]) -> str:
     """Return the params that changed."""
     if not changes:
         return "No param was changed."
-    rows = [(f"`{name}`", _code(old), _code(new)) for name, old, new in changes]
+    rows = [(_code(name), _code(old), _code(new)) for name, old, new in changes]
     return table(["param", "before", "after"], rows)
 
 
@@ -105,7 +111,7 @@ def stages_table(stages: Sequence[StageChange]) -> str:
     """Return which stages changed and why."""
     return table(
         ["stage", "ran again because of", "outputs that changed"],
-        [(s.stage, _reasons(s) or "—", _short(s.outputs) or "none") for s in stages],
+        [(literal(s.stage), _reasons(s) or "—", _short(s.outputs) or "none") for s in stages],
     )
 
 
@@ -129,11 +135,11 @@ def figures_table(old: Revision, new: Revision, address: str) -> str:
 def runs_list(old: Revision, new: Revision, found: Mapping[str, str] | str) -> str:
     """Return where MLflow has the runs of both states; nothing where it has none."""
     if isinstance(found, str):
-        return found
+        return sentence(found)
     if not found:
         return ""
     sides = (("before", old), ("after", new))
-    lines = [f"- {when}: {found.get(side.state_id, 'has no run')}" for when, side in sides]
+    lines = [f"- {when}: {escape(found.get(side.state_id, 'has no run'))}" for when, side in sides]
     return "### MLflow runs\n\n" + "\n".join(lines)
 
 
@@ -190,9 +196,10 @@ def _short(names: Sequence[str], shown: int = 3) -> str:
 
 def _picture(address: str, revision: Revision, path: Path) -> str:
     if not (revision.folder / path).is_file():
-        return f"no `{path.name}`"
-    alt = f"{path.stem.replace('_', ' ')} of {html.escape(revision.name)}"
-    return f'<img src="{address}/raw/{revision.commit}/{path.as_posix()}" width="390" alt="{alt}">'
+        return f"no {_code(path.name)}"
+    alt = html.escape(f"{path.stem.replace('_', ' ')} of {revision.name}")
+    source = f"{address}/raw/{revision.commit}/{quote(path.as_posix())}"
+    return f'<img src="{source}" width="390" alt="{alt}">'
 
 
 def _bytes(path: Path) -> bytes:

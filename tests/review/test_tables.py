@@ -1,12 +1,23 @@
 """Tables of a report."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
-from pipeline.review.tables import figures_table
+from pipeline.review.changes import StageChange
+from pipeline.review.tables import (
+    escape,
+    figures_table,
+    literal,
+    params_table,
+    runs_list,
+    sentence,
+    stages_table,
+)
 
 ADDRESS = "https://github.com/owner/repository"
 
@@ -54,3 +65,47 @@ def test_without_an_address_or_a_commit_there_is_nothing_to_link(sides: list[Any
 
     assert figures_table(old, new, ADDRESS) == ""
     assert figures_table(old, old, "") == ""
+
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "[click](https://digits.example.com)",
+    "![seen](https://digits.example.com/pixel.png)",
+    "`</code><script>alert(1)</script>",
+    "a | b |\n| --- | --- |\n| c | d",
+    "**bold** <!-- hidden",
+    "&lt;b&gt; \\<b>",
+]
+MADE = re.compile(r"<(script|img|a|strong|b)\b|<!--")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_comes_from_files_is_shown_as_text(text: str) -> None:
+    """As CommonMark reads it, with tables and HTML as GitHub has them."""
+    stage = StageChange(text, [text], [text], [text], [text], [text], [text])
+    side: Any = SimpleNamespace(state_id="1")
+    parts = {
+        "params": params_table([(text, text, text)]),
+        "stages": stages_table([stage]),
+        "runs": runs_list(side, side, {"1": text}),
+        "no runs": runs_list(side, side, text),
+        "name": literal(text),
+        "title": f"From {escape(text)} to {escape(text)}.",
+        "alert": f"> - {sentence(f'train.seed is {text}; `dvc repro` mends it')}",
+    }
+    markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
+    for name, part in parts.items():
+        shown = markdown.render(part)
+        assert not MADE.search(shown), (name, shown)
+        assert shown.count("<tr>") in (0, 2), (name, shown)
+
+
+def test_a_figure_is_linked_by_its_name_whatever_that_is(sides: list[Any]) -> None:
+    old, new = sides
+    (new.folder / 'metrics/figures/x" onload="alert(1).png').write_bytes(b"7")
+
+    (line,) = [one for one in figures_table(old, new, ADDRESS).splitlines() if "onload" in one]
+    _, image, *_ = line.strip("| ").split(" | ")
+
+    assert image.count('"') == 6  # around address, width and text
+    assert "x%22%20onload%3D%22alert%281%29.png" in image
