@@ -90,6 +90,19 @@ class Clone:
         peak = usage.ru_maxrss / MEGABYTE
         return Run(seconds, peak, printed)
 
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command at the root of the clone, in a process group of its own."""
+        return subprocess.Popen(  # noqa: S603
+            command,
+            cwd=self.path,
+            env=self._env | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
     def edit_params(self, changes: dict[str, object]) -> None:
         """Set params by their dotted names."""
         path = self.path / "params.yaml"
