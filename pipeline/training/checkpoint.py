@@ -112,11 +112,15 @@ class Checkpoint:
     def read(self) -> Arrays | None:
         """Return what was written last; None where training begins anew.
 
-        That is where there is nothing, or nothing whole, or DVC has what was made of it.
+        That is where there is nothing, or nothing whole, or where it was finished and DVC has what
+        was made of it, or does not wait for it.
         """
         if not self._lock.is_locked:
             return None
-        if self._done.is_file() and self._done.read_text(encoding="utf-8") in _noted_outputs():
+        if self._done.is_file() and (
+            "DVC_STAGE" not in os.environ
+            or self._done.read_text(encoding="utf-8") in _noted_outputs()
+        ):
             _remove(self._path, self._done)
         saved = _unpack(self._path)
         if saved is None:  # a folder would be in the way of the next one

@@ -56,6 +56,7 @@ def test_what_is_finished_stays_until_dvc_has_it(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_STAGE", "train")
     Path("model").write_bytes(b"123456789")
     with Checkpoint("a") as kept:
         kept.write(STATE)
@@ -70,6 +71,14 @@ def test_what_is_finished_stays_until_dvc_has_it(
 
     cut_off("a")  # while it is trained once more
     assert read("a") is not None
+
+
+def test_what_is_finished_without_dvc_is_done(tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(b"123456789")
+    with Checkpoint("a") as kept:
+        kept.write(STATE)
+        kept.finish(tmp_path / "model")
+    assert read("a") is None
 
 
 def test_another_training_does_not_find_it_and_removes_it(folder: Path) -> None:

@@ -150,7 +150,7 @@ def test_significantly_worse_model_is_refused_until_the_level_is_lower(
     assert len(registry.versions()) == 2
 
 
-def test_model_that_cannot_predict_its_own_example_is_refused(registry: Registry) -> None:
+def test_model_that_was_replaced_in_the_store_is_refused(registry: Registry) -> None:
     (model,) = (registry.clone.path / "mlartifacts").rglob("model.keras")
     content = model.read_bytes()
     model.write_bytes(content[: len(content) // 2])
@@ -158,7 +158,7 @@ def test_model_that_cannot_predict_its_own_example_is_refused(registry: Registry
         line = one_line(registry.promote(code=1))
     finally:
         model.write_bytes(content)
-    assert line.startswith("mnist version 1 is not promoted, it cannot predict its input example: ")
+    assert line.startswith("mnist version 1 is not used: the model in MLflow is not the one in dvc")
     with pytest.raises(MlflowException):
         registry.champion()
 
