@@ -31,12 +31,15 @@ def folded(summary: str, text: str) -> str:
 
 def escape(text: str) -> str:
     """Return text in one line, in which Markdown and HTML find nothing."""
-    return sentence(text).replace("`", r"\`")
+    return re.sub(r"([\\`<>|*\[\]&\"])", r"\\\1", " ".join(text.split()))
 
 
 def sentence(text: str) -> str:
-    """Return one of our own sentences, which may name commands, whatever it quotes of a file."""
-    return re.sub(r"([\\<>|*\[\]&\"])", r"\\\1", " ".join(text.split()))
+    """Return one of our own sentences, which may name commands, whatever it quotes of a file.
+
+    A `<` that begins no tag, as in `Python < 3.12`, stays.
+    """
+    return re.sub(r"([\\|*\[\]&]|<(?=[A-Za-z/!?]))", r"\\\1", " ".join(text.split()))
 
 
 def literal(text: str) -> str:
