@@ -114,19 +114,23 @@ def remedy_for(path: Path) -> str:
     `dvc repro` does, but not where DVC's cache has the damage, too: DVC believes the name of an
     object whose time has not changed.
     """
+    digest = noted_outputs().get(path.as_posix(), "")
+    cached = Path(".dvc/cache/files/md5", digest[:2], digest[2:])
+    if cached.is_file() and md5(cached) != digest:
+        return (
+            f"what DVC's cache has of it is damaged, too: `rm -f {path} {cached}`, and "
+            "`dvc repro` makes both again"
+        )
+    return REMEDY
+
+
+def noted_outputs() -> dict[str, str]:
+    """Return the MD5 of each output that `dvc.lock` has, by its path."""
     from ruamel.yaml import YAML
 
-    lock, cache = Path("dvc.lock"), Path(".dvc/cache/files/md5")
+    lock = Path("dvc.lock")
     stages = YAML(typ="safe").load(lock)["stages"].values() if lock.is_file() else ()
-    outs = [out for stage in stages for out in stage.get("outs", ())]
-    for digest in (out["md5"] for out in outs if out["path"] == path.as_posix()):
-        cached = cache / digest[:2] / digest[2:]
-        if cached.is_file() and md5(cached) != digest:
-            return (
-                f"what DVC's cache has of it is damaged, too: `rm -f {path} {cached}`, and "
-                "`dvc repro` makes both again"
-            )
-    return REMEDY
+    return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
 
 
 def list_files(paths: Iterable[Path], root: Path = Path()) -> list[Path]:

@@ -26,7 +26,6 @@ Arrays = dict[str, npt.NDArray[Any]]
 # Beside DVC's own temporary files: no output, so that DVC neither removes nor caches it. In the
 # temporary copies that `dvc exp run --temp` makes, this is the folder of the repository itself.
 FOLDER = Path(os.environ.get("DVC_ROOT", "")) / ".dvc/tmp/checkpoints"
-LOCK = Path("dvc.lock")
 PACKAGES = ("keras", "numpy", "tensorflow")
 # Not all of TF_, which is also Terraform's, and may be a secret there.
 SETTINGS = (
@@ -119,7 +118,7 @@ class Checkpoint:
             return None
         if self._done.is_file() and (
             "DVC_STAGE" not in os.environ
-            or self._done.read_text(encoding="utf-8") in _noted_outputs()
+            or self._done.read_text(encoding="utf-8") in files.noted_outputs().values()
         ):
             _remove(self._path, self._done)
         saved = _unpack(self._path)
@@ -141,14 +140,6 @@ class Checkpoint:
         if self._lock.is_locked:
             packed = files.pack_arrays(arrays)
             files.write_bytes(self._path, hashlib.sha256(packed).digest() + packed)
-
-
-def _noted_outputs() -> set[str]:
-    """Return the digests of what `dvc.lock` has of the last training."""
-    if not LOCK.is_file():
-        return set()
-    stage = params_file.read_mapping(LOCK)["stages"].get("train", {})
-    return {out["md5"] for out in stage.get("outs", ())}
 
 
 def _unpack(path: Path) -> Arrays | None:
