@@ -348,23 +348,27 @@ def test_fewer_seeds_are_what_is_asked_for_and_an_empty_group_goes(clone_of_seed
     assert parent.data.metrics["seeds"] == 2
 
 
-@pytest.mark.parametrize("answer", ["hangs", "off"])
-def test_store_that_fails_costs_a_line_and_seconds(clone_of_seeds: Clone, answer: str) -> None:
-    clone = clone_of_seeds
-    (clone.path / "metrics/seeds.json").unlink()
-    del clone.env[VARIABLE]
+def test_store_that_fails_costs_a_line_and_seconds(clone_of_seeds: Clone) -> None:
+    del clone_of_seeds.env[VARIABLE]
+    without, faults = time_seeds(clone_of_seeds, PIPELINE_MLFLOW="off")
+    assert faults == []
     with failing_server(hang) as server:
-        env = {"MLFLOW_TRACKING_URI": server.uri}
-        if answer == "off":
-            env = {"PIPELINE_MLFLOW": "off"}
-        start = time.monotonic()
-        output, _ = run_seeds(clone, 3, **env)
-        assert time.monotonic() - start < 20
-    faults = [line for line in output.splitlines() if line.startswith("MLflow: ")]
-    assert len(faults) == (answer != "off")
-    assert all("metrics/seeds.json does not depend on it" in line for line in faults)
+        seconds, faults = time_seeds(clone_of_seeds, MLFLOW_TRACKING_URI=server.uri)
+    # 10 s are allowed; on a machine under load one may also be slower than the other.
+    assert seconds < 3 * without + 20
+    (fault,) = faults
+    assert "metrics/seeds.json does not depend on it" in fault
+
+
+def time_seeds(clone: Clone, **env: str) -> tuple[float, list[str]]:
+    """Write the file of three seeds anew; return the seconds, and what is said of MLflow."""
+    (clone.path / "metrics/seeds.json").unlink()
+    start = time.monotonic()
+    output, _ = run_seeds(clone, 3, **env)
+    seconds = time.monotonic() - start
     assert "Traceback" not in output
     assert read_spread(clone)["seeds"] == 3
+    return seconds, [line for line in output.splitlines() if line.startswith("MLflow: ")]
 
 
 def test_failing_stage_is_said_with_its_seed(clone_of_seeds: Clone) -> None:
