@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 from ruamel.yaml import YAML
 
 from pipeline.core import files, params_file, stage
@@ -21,7 +20,7 @@ from pipeline.core.params import PARAMS
 from pipeline.data.dataset import read_dataset
 from pipeline.data.paths import RAW
 from pipeline.experiments.definitions import EXPERIMENTS, read_experiments
-from pipeline.model.memory import require_room
+from pipeline.model.memory import machine_bytes, require_room
 from pipeline.provenance.comparison import (
     Fault,
     compare_code,
@@ -133,7 +132,7 @@ def _find_misfit() -> Iterator[Fault]:
             (height, width, channels),
             len(raw.classes),
             batch_size // params.train.workers,
-            psutil.virtual_memory().total,
+            machine_bytes(),
         )
     except PipelineError:
         return  # of params, which were checked before, or of data, which stage `prepare` checks

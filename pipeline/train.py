@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split
@@ -15,7 +14,7 @@ from pipeline.core.classes import CLASSES, read_classes
 from pipeline.core.errors import ParamsError, PipelineError
 from pipeline.core.params import PARAMS
 from pipeline.core.splits import TRAIN, VAL, SplitFiles
-from pipeline.model.memory import require_room
+from pipeline.model.memory import machine_bytes, require_room
 from pipeline.model.paths import MODEL
 from pipeline.provenance.params import load_params
 from pipeline.tracking.training_run import TrainingRun
@@ -42,7 +41,7 @@ def measure_run(seconds: float, images: int) -> dict[str, float]:
 def _require_fit(params: TrainingSections, train: Split, classes: int) -> None:
     height, width, channels = train.images.shape[1:]
     batch_size = min(params.train.batch_size, len(train.labels)) // params.train.workers
-    memory = psutil.virtual_memory().total
+    memory = machine_bytes()
     try:
         require_room(params.model, (height, width, channels), classes, batch_size, memory)
     except ValueError as error:

@@ -1,11 +1,31 @@
 """How much memory the training of a network takes at the least."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
 from pipeline.model.feature_maps import feature_map_size
 from pipeline.model.params import ModelParams
 
 FLOAT = 4  # bytes
 COPIES = 2  # of each weight: itself and its gradient; most optimizers keep more
 MAX_LAYERS = 1000  # more take minutes to build, and Python's stack
+# Where a container finds its own limit: with cgroups of version 2, and of version 1.
+CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def machine_bytes(limits: Iterable[Path] = CONTAINER_LIMITS) -> int:
+    """Return the memory of this machine, or of the container that this is.
+
+    Args:
+        limits: the files that hold the container's limit in bytes, or a word where it has none.
+    """
+    found = [path.read_text().strip() for path in limits if path.is_file()]
+    return min([psutil.virtual_memory().total, *(int(text) for text in found if text.isdecimal())])
 
 
 def training_bytes(

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.core import files
 from pipeline.core.errors import DataError, ParamsError
 from pipeline.core.params import PARAMS
-from pipeline.model import outputs
+from pipeline.model import archive, outputs
 from pipeline.model.params import ModelParams
 from pipeline.model.runtime import keras
 
@@ -126,19 +126,11 @@ def read_model(path: Path) -> keras.Model:
         DataError: the file is missing or damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-            # Keras stores entries as they are, so that a file has room for all of them.
-            damaged = archive.testzip() if unpacked <= path.stat().st_size else None
+        archive.require_plain(path)
     except FileNotFoundError as error:
         raise _fault(path, "no such file") from error
-    except Exception as error:  # zipfile has many for what a damaged directory may hold
+    except Exception as error:  # zipfile and h5py have many for what a damaged file may hold
         raise _fault(path, f"is damaged ({_one_line(error)})") from error
-    if unpacked > path.stat().st_size:
-        made = f"it would unpack to {unpacked:,} bytes"
-        raise _fault(path, f"is damaged, or made to fill the memory: {made}")
-    if damaged:
-        raise _fault(path, f"is damaged, {damaged} in it has another checksum")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # and Keras, for what a config may hold

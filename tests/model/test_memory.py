@@ -1,8 +1,11 @@
 """What a network needs at the least, and what is refused before work."""
 
+from pathlib import Path
+
+import psutil
 import pytest
 
-from pipeline.model.memory import require_room, training_bytes
+from pipeline.model.memory import machine_bytes, require_room, training_bytes
 from tests.model.test_feature_maps import make
 
 SHAPE = (28, 28, 1)
@@ -48,3 +51,20 @@ def test_what_no_machine_can_train_is_refused(
 
 def test_what_fits_is_allowed() -> None:
     require_room(make([[32], [64, 64]], 3, dense_units=[128]), SHAPE, 10, 64, GB)
+
+
+@pytest.mark.parametrize(
+    ("texts", "limit"),
+    [
+        (["536870912"], 2**29),
+        (["max"], None),
+        (["max", "536870912"], 2**29),
+        (["9223372036854771712"], None),  # what version 1 has where nothing is limited
+        ([], None),
+    ],
+)
+def test_a_container_has_its_limit(tmp_path: Path, texts: list[str], limit: int | None) -> None:
+    for number, text in enumerate(texts):
+        (tmp_path / f"{number}").write_text(f"{text}\n")
+    found = machine_bytes([tmp_path / "0", tmp_path / "1"])
+    assert found == (limit or psutil.virtual_memory().total)

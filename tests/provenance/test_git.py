@@ -165,6 +165,10 @@ def test_file_that_a_partial_clone_lacks_is_named(
         (["--depth", "1"], "clone", "is shallow.*git fetch --unshallow"),
         (["--filter=blob:none"], "clone", "is partial.*without --filter"),
         ([], "C# tries", "has a # in its path.*rename"),
+        ([], "what?", r"has a \? in its path.*rename"),
+        ([], "C%23", "has a % in its path.*rename"),
+        ([], "Übung 3", "has a Ü in its path.*rename"),
+        (["--config", "user.name=Jürgen"], "clone", "beyond ASCII in .*config.*--global"),
         ([], "clone", ""),
     ],
 )

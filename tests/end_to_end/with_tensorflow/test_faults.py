@@ -289,21 +289,6 @@ def test_damaged_model_is_refused(reproduced: Clone, tmp_path: Path, damage: Dam
         network.read_model(path)
 
 
-def test_model_that_would_fill_the_memory_is_not_unpacked(
-    reproduced: Clone, tmp_path: Path
-) -> None:
-    path = tmp_path / "model.keras"
-    with (
-        zipfile.ZipFile(reproduced.path / "models/model.keras") as whole,
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb,
-    ):
-        for name in whole.namelist():
-            bomb.writestr(name, whole.read(name))
-        bomb.writestr("assets/zeros", bytes(2**26))
-    with pytest.raises(DataError, match=rf"^{path}: is damaged, or made to fill the memory"):
-        network.read_model(path)
-
-
 def test_no_damage_to_the_directory_of_a_model_file_is_another_error(
     reproduced: Clone, tmp_path: Path
 ) -> None:
