@@ -21,7 +21,7 @@ from pipeline.provenance.paths import CODE
 from pipeline.provenance.recorded import read_recorded
 from pipeline.provenance.reproduced import require_reproduced, shorten
 from pipeline.statistics.paired import compare
-from pipeline.tracking import registry, runs, scoring, store
+from pipeline.tracking import registry, runs, served_model, store
 from pipeline.tracking.publication import publish_present
 
 
@@ -59,7 +59,7 @@ def promote(params: Params, level: float) -> str:
             compared += f"\n{describe_metrics(metrics, champion.tags)}"
         else:
             compared = "There was no other champion to compare it with."
-        scoring.require_answer(version, splits.read_split(splits.TEST).images[:1])
+        served_model.require_answer(version, splits.read_split(splits.TEST).images[:1])
         description = (
             f"commit {commit[:7]}, test accuracy {metrics['accuracy']:.4f} "
             f"({metrics['accuracy_low']:.4f} to {metrics['accuracy_high']:.4f}), "

@@ -7,8 +7,10 @@ from pipeline.core import stage
 from pipeline.core.errors import PipelineError
 from pipeline.core.package import command
 from pipeline.provenance.params import load_params
+from pipeline.serving.app import Limits, build_app, run
+from pipeline.serving.listener import HOST, bind
 from pipeline.tracking import registry, store
-from pipeline.tracking.scoring import HOST, Limits, bind, build_app, load_classifier, run
+from pipeline.tracking.served_model import load_classifier
 
 
 def serve(name: str, port: int, hosts: Sequence[str], limits: Limits) -> None:

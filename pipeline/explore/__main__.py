@@ -7,7 +7,7 @@ from pipeline.core import stage
 from pipeline.core.errors import PipelineError
 from pipeline.core.package import command
 from pipeline.provenance.params import load_params
-from pipeline.tracking.scoring import bind
+from pipeline.serving.listener import bind
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from nicegui import core, ui
 from pipeline.explore.material import Material
 from pipeline.explore.page import TITLE, Page
 from pipeline.explore.views import explain, look
-from pipeline.tracking.scoring import LOOPBACK
+from pipeline.serving.listener import LOOPBACK
 
 
 def serve(material: Material, listener: socket.socket) -> None:

@@ -3,6 +3,6 @@
 Git and DVC hold the truth, and MLflow shows it: a store that fails costs a warning, never a
 training (docs/mlflow.md). From the bottom up: `store` and `database` (where runs go), `runs`,
 `content` and `logged_model` (what a run has), `training_run` with its `recorder` (a run while
-training goes on), `publication` (one complete run for each state); `registry` and `scoring` serve
-what came out.
+training goes on), `publication` (one complete run for each state); `registry` and `served_model`
+(what came out, and how it is loaded to be served).
 """

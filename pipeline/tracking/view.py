@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
 from pipeline.core.package import command
+from pipeline.serving.listener import HOST, bind
 from pipeline.tracking import runs, store
-from pipeline.tracking.scoring import HOST, bind
 
 KEY = store.EXPERIMENT
 TAG = f"mlflow.sharedViewState.{KEY}"

@@ -14,7 +14,8 @@ import pytest
 import uvicorn
 
 from pipeline.core.arrays import ByteArray, FloatArray
-from pipeline.tracking.scoring import Classifier, Limits, bind, build_app
+from pipeline.serving.app import Classifier, Limits, build_app
+from pipeline.serving.listener import bind
 
 CLASSES = ['"dark"', "é"]
 LIMITS = Limits(megabytes=0.1, images=5, seconds=2.0)
