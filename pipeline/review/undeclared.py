@@ -18,7 +18,7 @@ Check = subprocess.Popen[str] | None
 
 def start_check(folder: Path) -> Check:
     """Start the check of the state whose files are in a folder, if it has one."""
-    if not (folder / CODE / "check.py").is_file():
+    if not any((folder / CODE / name).is_file() for name in ("check/__main__.py", "check.py")):
         return None
     command = [sys.executable, "-m", f"{CODE}.check", "--stages"]
     # A temporary folder may lie in a repository, to which its files are unknown.

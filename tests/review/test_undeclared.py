@@ -12,15 +12,22 @@ FAULT = "dvc.yaml: train imports pipeline/new.py: add pipeline/new.py to deps"
 REMEDY = "`python -m pipeline.check --fix` writes what is missing"
 
 
-def make_check(folder: Path, code: str) -> None:
-    (folder / PACKAGE).mkdir()
-    (folder / "pipeline/check.py").write_text(code)
+def make_check(folder: Path, code: str, path: str = "check/__main__.py") -> None:
+    module = folder / PACKAGE / path
+    module.parent.mkdir(parents=True)
+    module.write_text(code)
 
 
 def test_faults_are_those_that_the_check_of_the_state_finds(tmp_path: Path) -> None:
     make_check(tmp_path, f"import sys\nprint({FAULT!r})\nprint({REMEDY!r})\nsys.exit(1)\n")
 
     assert read_check(start_check(tmp_path)) == [FAULT, REMEDY]
+
+
+def test_check_from_before_it_was_a_package_is_asked(tmp_path: Path) -> None:
+    make_check(tmp_path, f"print({FAULT!r})", "check.py")
+
+    assert read_check(start_check(tmp_path)) == [FAULT]
 
 
 def test_check_runs_in_the_folder_of_the_state(tmp_path: Path) -> None:

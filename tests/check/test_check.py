@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from pipeline.core.package import PACKAGE
 from tests.conftest import FROZEN
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CHECKED = (PACKAGE, "requirements")
 
 

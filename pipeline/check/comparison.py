@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.check.declarations import OUTPUTS, names_of
 from pipeline.core.declared_params import names_by_file
 from pipeline.core.params import PARAMS
-from pipeline.provenance.declarations import OUTPUTS, names_of
 from pipeline.provenance.paths import CODE, STAGES
 from pipeline.provenance.results import kept_in_git
 

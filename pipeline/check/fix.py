@@ -1,0 +1,55 @@
+"""Write what the check finds missing: entries of `dvc.yaml`, and files made from others."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline.check.comparison import Fault
+from pipeline.core import files, params_file
+from pipeline.provenance.packages import parse_lock
+from pipeline.provenance.params_page import PAGE, build_page
+from pipeline.provenance.paths import PACKAGES, STAGES, VERSIONS
+
+
+def write_missing(faults: Iterable[Fault]) -> None:
+    """Add to `dvc.yaml` what the faults say is missing, and renew what is made from other files."""
+    missing = list(faults)
+    for path, text in made_files().items():
+        if any(fault.kind == str(path) for fault in missing):
+            files.write_text(path, text)
+    if not any(fault.stage for fault in missing):
+        return
+    yaml = YAML()
+    yaml.width, yaml.preserve_quotes = 120, True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    document = yaml.load(STAGES)
+    for fault in missing:
+        if fault.stage:
+            _add(document["stages"][fault.stage].setdefault(fault.kind, []), fault.entry)
+    with files.replacing(STAGES) as partial:
+        yaml.dump(document, partial)
+
+
+def _add(entries: list[Any], entry: str | dict[str, list[str]]) -> None:
+    if isinstance(entry, str):  # where an alphabetical list has its place for it
+        place = sum(isinstance(one, str) and one < entry for one in entries)
+        entries.insert(place, entry)
+        return
+    for path, names in entry.items():
+        for one in entries:
+            if isinstance(one, dict) and path in one:
+                one[path] += names
+                return
+        entries.append({path: names})
+
+
+def made_files() -> dict[Path, str]:
+    """Return the files that are made from others, with what they are to hold."""
+    made = {PAGE: build_page()}
+    if PACKAGES.exists():
+        locked = {pin.name: pin.version for pin in parse_lock(PACKAGES.read_text(encoding="utf-8"))}
+        versions = params_file.read_mapping(VERSIONS)
+        made[VERSIONS] = "".join(f"{name}: '{locked.get(name)}'\n" for name in versions)
+    return {path: text for path, text in made.items() if path.exists()}
