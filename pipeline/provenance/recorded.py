@@ -37,6 +37,16 @@ class LockedStage(BaseModel):
     params: dict[str, dict[str, object]] = {}
     outs: list[LockedFile] = []
 
+    def flat_params(self, path: Path = PARAMS) -> dict[str, object]:
+        """Return the params of a file by their dotted names."""
+        flat: dict[str, object] = {}
+        for name, value in self.params.get(str(path), {}).items():
+            if isinstance(value, dict):
+                flat |= {f"{name}.{key}": item for key, item in value.items()}
+            else:
+                flat[name] = value
+        return flat
+
 
 class DeclaredStage(BaseModel):
     """What `dvc.yaml` declares of a stage, each path with its options or alone."""

@@ -7,20 +7,17 @@ And DVC can be talked into more: it leaves a frozen stage alone, runs single one
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import files
 from pipeline.core.declared_params import find_value, names_by_file
 from pipeline.core.errors import DataError
 from pipeline.core.params import PARAMS
-from pipeline.data.checksums import read_checksums
-from pipeline.provenance.git import tracked
+from pipeline.provenance.cached_files import digest
 from pipeline.provenance.origin import parse_yaml
-from pipeline.provenance.paths import CODE, LOCK, METRICS, STAGES
+from pipeline.provenance.paths import LOCK, METRICS, STAGES
 from pipeline.provenance.recorded import DeclaredStage, LockedStage, Recorded
 from pipeline.provenance.results import kept_in_git
 from pipeline.provenance.state import STATE_ID, is_neutral
@@ -116,47 +113,6 @@ def find_edited(recorded: Recorded) -> list[str]:
     ]
 
 
-def digest(root: Path, path: str | Path, *, cloned: bool = True) -> str | None:
-    """Return the MD5 that DVC has for a file or folder, or None where there is none.
-
-    That of a folder is the MD5 of a JSON list of its files and theirs, with `.dir` at its end.
-
-    Args:
-        root: the folder that has the whole state.
-        path: below it.
-        cloned: whether code in the working tree counts as a clone would have it.
-    """
-    here = root / path
-    pointer = here.with_name(f"{here.name}.dvc")
-    if pointer.is_file():  # what `dvc add` keeps out of Git
-        outs = parse_yaml(pointer.read_text(encoding="utf-8")).get("outs") or [{}]
-        return str(outs[0].get("md5"))
-    if here.is_file():
-        return files.md5(here)
-    if not here.is_dir():
-        return None
-    md5s = read_checksums(here)  # of what is not in Git
-    found = files.list_files([here], root)
-    if cloned and root == Path() and Path(path).is_relative_to(CODE):
-        found = sorted({*tracked(Path(path))} & {*found})
-    md5s |= {file.relative_to(here).as_posix(): files.md5(file) for file in found}
-    listed = [{"md5": md5, "relpath": name} for name, md5 in md5s.items()]
-    listed.sort(key=lambda entry: entry["relpath"])
-    text = json.dumps(listed, sort_keys=True)
-    return f"{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}.dir"
-
-
-def flatten_locked(locked: LockedStage, path: Path = PARAMS) -> dict[str, object]:
-    """Return the params of a file that `dvc.lock` has for a stage, by their dotted names."""
-    flat: dict[str, object] = {}
-    for name, value in locked.params.get(str(path), {}).items():
-        if isinstance(value, dict):
-            flat |= {f"{name}.{key}": item for key, item in value.items()}
-        else:
-            flat[name] = value
-    return flat
-
-
 def _compare_declared(
     name: str, declared: DeclaredStage, locked: LockedStage, recorded: Recorded
 ) -> Iterator[str]:
@@ -184,7 +140,7 @@ def _compare_params(
 ) -> Iterator[str]:
     """Yield where params differ from those that a stage was run with."""
     sections = names_by_file(declared.params).get(str(PARAMS), [])
-    used = flatten_locked(locked)
+    used = locked.flat_params()
     for name, value in recorded.params.items():
         if name not in used and name.partition(".")[0] in sections and not is_neutral(name, value):
             yield f"{PARAMS}: {name} is not in {LOCK}"

@@ -9,7 +9,6 @@ from pipeline.provenance.packages import EFFECTS, Pin, describe_versions, parse_
 from pipeline.provenance.paths import CODE, PACKAGES
 from pipeline.provenance.recorded import LockedFile, LockedStage
 from pipeline.provenance.state import NEUTRAL
-from pipeline.provenance.truth import flatten_locked
 from pipeline.review.revision import FORMER_PACKAGES, Revision
 
 ABSENT = "absent"
@@ -81,7 +80,7 @@ def _compare_stage(name: str, before: LockedStage, after: LockedStage) -> StageC
 
 
 def _all_params(locked: LockedStage) -> dict[str, object]:
-    flat = (flatten_locked(locked, Path(path)) for path in locked.params)
+    flat = (locked.flat_params(Path(path)) for path in locked.params)
     return {name: value for params in flat for name, value in params.items()}
 
 

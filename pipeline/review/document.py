@@ -12,9 +12,10 @@ from pipeline.core.arrays import ByteArray
 from pipeline.core.errors import DataError, PipelineError
 from pipeline.data.dataset import read_dataset
 from pipeline.data.paths import RAW
+from pipeline.provenance.cached_files import digest
 from pipeline.provenance.packages import EFFECTS, find_unlocked
 from pipeline.provenance.paths import PACKAGES
-from pipeline.provenance.truth import digest, find_edited, find_false
+from pipeline.provenance.truth import find_edited, find_false
 from pipeline.review import changes, measures, tables, verdict, wording
 from pipeline.review.mlflow_runs import Lookup
 from pipeline.review.reproduction import Reproduction, check_reproduction

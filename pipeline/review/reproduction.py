@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.provenance.cached_files import digest
 from pipeline.provenance.spread import Spread
 from pipeline.provenance.state import STATE_ID
-from pipeline.provenance.truth import digest
 from pipeline.review.report_error import ReportError
 from pipeline.review.revision import Revision
 from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, same_images
