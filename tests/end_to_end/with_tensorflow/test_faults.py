@@ -10,6 +10,7 @@ import subprocess
 import time
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from pipeline import plot
 from pipeline.core import files
 from pipeline.core.errors import DataError
 from pipeline.model import network
+from pipeline.model.paths import MODEL
 from pipeline.model.runtime import keras
 from tests.conftest import SMALL, Clone
 
@@ -228,25 +230,30 @@ def test_damaged_file_is_named_by_the_stage_that_reads_it(
 
 
 @pytest.mark.parametrize(
-    ("name", "damages"),
+    ("read", "name", "damages"),
     [
-        ("data/prepared/test_images.npy", DAMAGES),
-        ("data/observations.npz", DAMAGES),
+        (partial(network.read_model, MODEL), "models/model.keras", DAMAGES),
+        (plot.main, "data/prepared/test_images.npy", DAMAGES),
+        (plot.main, "data/observations.npz", DAMAGES),
         # Their rows and digits cannot prove that no bit has changed.
-        ("metrics/history.csv", [cut, overwrite, empty]),
-        ("metrics/predictions.csv", [cut, overwrite, empty]),
-        ("metrics/evaluation.json", [cut, overwrite, empty]),
+        (plot.main, "metrics/history.csv", [cut, overwrite, empty]),
+        (plot.main, "metrics/predictions.csv", [cut, overwrite, empty]),
+        (plot.main, "metrics/evaluation.json", [cut, overwrite, empty]),
     ],
 )
 def test_no_damage_passes(
-    clone: Clone, monkeypatch: pytest.MonkeyPatch, name: str, damages: list[Damage]
+    clone: Clone,
+    monkeypatch: pytest.MonkeyPatch,
+    read: Callable[[], object],
+    name: str,
+    damages: list[Damage],
 ) -> None:
     monkeypatch.chdir(clone.path)
     whole = Path(name).read_bytes()
     for damage in damages:
         Path(name).write_bytes(damage(whole))
         with pytest.raises(DataError, match=rf"^{name}: is damaged.*`dvc repro`"):
-            plot.main()
+            read()
 
 
 def test_dvc_repro_mends_damaged_files(reproduced: Clone, clone: Clone) -> None:
@@ -279,14 +286,6 @@ def test_object_that_rots_in_the_cache_is_named_with_what_mends_it(
     clone.run(*remove.split())
     clone.run(*repro.split())
     assert clone.read() == reproduced.read()
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_model_is_refused(reproduced: Clone, tmp_path: Path, damage: Damage) -> None:
-    path = tmp_path / "model.keras"
-    path.write_bytes(damage((reproduced.path / "models/model.keras").read_bytes()))
-    with pytest.raises(DataError, match=rf"^{path}: is damaged.*`dvc repro`.*$"):
-        network.read_model(path)
 
 
 def test_no_damage_to_the_directory_of_a_model_file_is_another_error(
