@@ -138,10 +138,10 @@ class Clone:
         self.run("git", "commit", "--quiet", "--message", message)
 
     def copy_to(self, path: Path) -> "Clone":
-        """Copy the clone with all its files, cache and history."""
+        """Copy the clone with all its files, cache and history, to no folder or an empty one."""
         # What comes and goes while other tests run commands in the shared clone.
         passing = shutil.ignore_patterns("tmp", "__pycache__", "*-journal")
-        shutil.copytree(self.path, path, symlinks=True, ignore=passing)
+        shutil.copytree(self.path, path, symlinks=True, ignore=passing, dirs_exist_ok=True)
         return Clone(path)
 
 

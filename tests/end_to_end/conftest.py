@@ -54,7 +54,6 @@ def five_states(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> 
     """
 
     def build(path: Path) -> None:
-        path.rmdir()
         clone = reproduced.copy_to(path)
         clone.run("git", "branch", "dropout")
         for name, (branch, changes) in STATES.items():

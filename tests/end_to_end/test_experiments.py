@@ -10,7 +10,6 @@ from typing import Any
 
 import mlflow
 import pytest
-from filelock import FileLock
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from pipeline.core.errors import ParamsError, PipelineError
@@ -27,7 +26,7 @@ from tests.end_to_end.test_rebuild import lose_store
 from tests.end_to_end.test_seeds import experiments_of, observe
 from tests.faulty_server import failing_server, hang
 from tests.mlflow_store import runs_of
-from tests.noted import run_noted
+from tests.noted import Observed, observe_once, run_noted
 from tests.provenance.test_params import LESSON
 
 RUN = ("-m", "pipeline.experiments")
@@ -369,14 +368,6 @@ def test_experiment_that_fails_leaves_the_one_that_had_its_name(
     assert git("rev-parse", ref) == head
 
 
-class Experimented:
-    """A clone after two calls, and what was to be seen of them."""
-
-    def __init__(self, clone: Clone, seen: dict[str, Any]) -> None:
-        self.clone = clone
-        self.seen = seen
-
-
 TINY = {**LESSON, **SMALL}
 DEFINITIONS = [
     definition("lesson", TINY),
@@ -388,43 +379,41 @@ DEFINITIONS = [
 
 
 @pytest.fixture(scope="session")
-def experimented(reproduced: Clone) -> Experimented:
+def experimented(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Observed:
     """Experiments on top of uncommitted changes, run twice; read only."""
-    path = reproduced.path.parents[1] / "experimented" / "repository"
-    done = path.parent / "seen.json"
-    path.parent.mkdir(exist_ok=True)
-    with FileLock(f"{path.parent}.lock"):
-        if not done.exists():
-            clone = reproduced.copy_to(path)
-            clone.edit_params({"model.dropout": 0.25})  # which experiments are not about
-            (path / "experiments.yaml").write_text("".join(DEFINITIONS))
-            readme = path / "README.md"
-            some = re.sub("<!-- experiments: .*", "<!-- experiments: mlp -->", readme.read_text())
-            readme.write_text(some)
-            (path / "data/raw/partial").mkdir()
-            (path / "data/raw/partial/classes.txt").write_text("\n".join("0123456789") + "\n")
-            clone.run("git", "add", "experiments.yaml", "data/raw/partial")
-            seen: dict[str, Any] = {"before": observe(clone)}
-            call, stages = run_noted(clone, *RUN)
-            seen["first"] = call.returncode, call.stdout, stages
-            seen["after"] = observe(clone)
-            seen["params"] = {
-                name: clone.run("git", "show", f"{commit}:params.yaml").stdout
-                for name, commit in experiments_of(clone).items()
-            }
-            (path / ".git/info/exclude").write_text("/data/raw/copied\n/data/raw/partial/*.gz\n")
-            for name in ("copied", "partial"):
-                images = path / "data/raw" / name
-                shutil.copytree(path / "data/raw/mnist", images, dirs_exist_ok=True)
-            call, stages = run_noted(clone, *RUN, "lesson", "mlp", "copied", "partial")
-            seen["second"] = call.returncode, call.stdout, stages
-            seen["experiments"] = list(experiments_of(clone))
-            done.write_text(json.dumps(seen))
-    return Experimented(Clone(path), json.loads(done.read_text()))
+
+    def build(path: Path) -> dict[str, Any]:
+        clone = reproduced.copy_to(path)
+        clone.edit_params({"model.dropout": 0.25})  # which experiments are not about
+        (path / "experiments.yaml").write_text("".join(DEFINITIONS))
+        readme = path / "README.md"
+        some = re.sub("<!-- experiments: .*", "<!-- experiments: mlp -->", readme.read_text())
+        readme.write_text(some)
+        (path / "data/raw/partial").mkdir()
+        (path / "data/raw/partial/classes.txt").write_text("\n".join("0123456789") + "\n")
+        clone.run("git", "add", "experiments.yaml", "data/raw/partial")
+        seen: dict[str, Any] = {"before": observe(clone)}
+        call, stages = run_noted(clone, *RUN)
+        seen["first"] = call.returncode, call.stdout, stages
+        seen["after"] = observe(clone)
+        seen["params"] = {
+            name: clone.run("git", "show", f"{commit}:params.yaml").stdout
+            for name, commit in experiments_of(clone).items()
+        }
+        (path / ".git/info/exclude").write_text("/data/raw/copied\n/data/raw/partial/*.gz\n")
+        for name in ("copied", "partial"):
+            images = path / "data/raw" / name
+            shutil.copytree(path / "data/raw/mnist", images, dirs_exist_ok=True)
+        call, stages = run_noted(clone, *RUN, "lesson", "mlp", "copied", "partial")
+        seen["second"] = call.returncode, call.stdout, stages
+        seen["experiments"] = list(experiments_of(clone))
+        return seen
+
+    return observe_once(tmp_path_factory, "experimented", build)
 
 
 def test_experiments_run_on_their_own_params_and_leave_the_working_tree(
-    experimented: Experimented,
+    experimented: Observed,
 ) -> None:
     seen = experimented.seen
     assert seen["after"] == seen["before"]
@@ -436,7 +425,7 @@ def test_experiments_run_on_their_own_params_and_leave_the_working_tree(
     assert sum(line.startswith("    test accuracy 0.") for line in lines) == 2
 
 
-def test_failing_experiment_is_said_and_stops_no_other(experimented: Experimented) -> None:
+def test_failing_experiment_is_said_and_stops_no_other(experimented: Observed) -> None:
     code, output, stages = experimented.seen["first"]
     assert code == 1
     lines = output.splitlines()
@@ -447,27 +436,27 @@ def test_failing_experiment_is_said_and_stops_no_other(experimented: Experimente
     assert stages.count("pipeline.train") == 1
 
 
-def test_experiment_without_its_data_is_skipped(experimented: Experimented) -> None:
+def test_experiment_without_its_data_is_skipped(experimented: Observed) -> None:
     _, output, _ = experimented.seen["first"]
     for name, fault in {"copied": "no such folder", "partial": "has no data set"}.items():
         (line,) = (line for line in output.splitlines() if line.startswith(f"{name}: "))
         assert line.startswith(f"{name}: skipped: data/raw/{name}: {fault}; ")
 
 
-def test_repeated_experiment_trains_nothing(experimented: Experimented) -> None:
+def test_repeated_experiment_trains_nothing(experimented: Observed) -> None:
     code, output, stages = experimented.seen["second"]
     assert code == 0, output
     assert "pipeline.train" not in stages
     assert sorted(experimented.seen["experiments"]) == ["copied", "lesson", "mlp", "partial"]
 
 
-def test_data_that_git_does_not_know_is_copied(experimented: Experimented) -> None:
+def test_data_that_git_does_not_know_is_copied(experimented: Observed) -> None:
     _, _, stages = experimented.seen["second"]
     # Its images are those of MNIST, so only what names the data set runs.
     assert stages == ["pipeline.prepare", "pipeline.plot", "pipeline.publish"] * 2
 
 
-def test_table_and_figure_come_from_the_runs(experimented: Experimented, tmp_path: Path) -> None:
+def test_table_and_figure_come_from_the_runs(experimented: Observed, tmp_path: Path) -> None:
     clone = experimented.clone.copy_to(tmp_path / "repository")
     assert clone.run("python", *RUN, "--table").stdout.startswith("4 of 5 experiments have a run")
     text = (clone.path / "docs/experiments.md").read_text()
@@ -484,7 +473,7 @@ def test_table_and_figure_come_from_the_runs(experimented: Experimented, tmp_pat
     assert {path: (clone.path / path).read_bytes() for path in pages.PAGES} == before
 
 
-def test_lost_runs_come_back_without_training(experimented: Experimented, tmp_path: Path) -> None:
+def test_lost_runs_come_back_without_training(experimented: Observed, tmp_path: Path) -> None:
     clone = experimented.clone.copy_to(tmp_path / "repository")
     lose_store(clone)
     _, stages = run_noted(clone, *RUN, "lesson", "mlp")
@@ -493,9 +482,7 @@ def test_lost_runs_come_back_without_training(experimented: Experimented, tmp_pa
     assert clone.run("python", *RUN, "--table").stdout.startswith("2 of 5 experiments have a run")
 
 
-def test_store_that_hangs_costs_a_line_and_seconds(
-    experimented: Experimented, tmp_path: Path
-) -> None:
+def test_store_that_hangs_costs_a_line_and_seconds(experimented: Observed, tmp_path: Path) -> None:
     clone = experimented.clone.copy_to(tmp_path / "repository")
     with failing_server(hang) as server:
         call, _ = run_noted(clone, *RUN, "lesson", "mlp", MLFLOW_TRACKING_URI=server.uri)

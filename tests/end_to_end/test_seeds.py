@@ -17,7 +17,6 @@ from typing import Any
 
 import psutil
 import pytest
-from filelock import FileLock
 from mlflow.entities import Run
 
 from pipeline.seeds import read_count
@@ -28,25 +27,12 @@ from tests.conftest import Clone
 from tests.end_to_end.test_rebuild import PUBLISH_ALL, content_of, lose_store
 from tests.faulty_server import failing_server, hang
 from tests.mlflow_store import client_of, runs_of, state_of
-from tests.noted import run_noted
+from tests.noted import Observed, observe_once, run_noted
 
 SEEDS = ("python", "-m", "pipeline.seeds", "--seeds")
 TIMEOUT = 180  # seconds: generous, for machines under load
 CONFIDENCE = 0.9
 T_90_2 = 2.919986  # 95th percentile of Student's t with 2 degrees of freedom, from a printed table
-
-
-class Seeded:
-    """A clone after an interrupted and a resumed call, and what was to be seen of them.
-
-    Attributes:
-        clone: its state has an uncommitted param.
-        seen: by name, what was printed and what Git and the files were like.
-    """
-
-    def __init__(self, clone: Clone, seen: dict[str, Any]) -> None:
-        self.clone = clone
-        self.seen = seen
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -130,32 +116,30 @@ def run_seeds(clone: Clone, count: int, fail: str = "", **env: str) -> tuple[str
 
 
 @pytest.fixture(scope="session")
-def seeded(reproduced: Clone) -> Seeded:
+def seeded(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Observed:
     """Three seeds, the last of which was interrupted and resumed; read only."""
-    path = reproduced.path.parents[1] / "seeded" / "repository"
-    done = path.parent / "seen.json"
-    path.parent.mkdir(exist_ok=True)
-    with FileLock(f"{path.parent}.lock"):
-        if not done.exists():
-            clone = reproduced.copy_to(path)
-            clone.edit_params({"evaluate.confidence": CONFIDENCE})
-            clone.run("dvc", "repro")
-            (path / "params.yaml").open("a").write("# staged\n")
-            clone.run("git", "add", "params.yaml")
-            (path / "params.yaml").open("a").write("# not staged\n")
-            seen: dict[str, Any] = {"before": observe(clone)}
-            seen["interrupted"] = stop(clone, 3, train_second, press_ctrl_c)
-            seen["left"] = observe(clone)
-            seen["finished"] = list(experiments_of(clone))
-            seen["written"] = (path / "metrics/seeds.json").exists()
-            seen["resumed"] = clone.run(*SEEDS, "3").stdout
-            seen["after"] = observe(clone)
-            done.write_text(json.dumps(seen))
-    return Seeded(Clone(path), json.loads(done.read_text()))
+
+    def build(path: Path) -> dict[str, Any]:
+        clone = reproduced.copy_to(path)
+        clone.edit_params({"evaluate.confidence": CONFIDENCE})
+        clone.run("dvc", "repro")
+        (path / "params.yaml").open("a").write("# staged\n")
+        clone.run("git", "add", "params.yaml")
+        (path / "params.yaml").open("a").write("# not staged\n")
+        seen: dict[str, Any] = {"before": observe(clone)}
+        seen["interrupted"] = stop(clone, 3, train_second, press_ctrl_c)
+        seen["left"] = observe(clone)
+        seen["finished"] = list(experiments_of(clone))
+        seen["written"] = (path / "metrics/seeds.json").exists()
+        seen["resumed"] = clone.run(*SEEDS, "3").stdout
+        seen["after"] = observe(clone)
+        return seen
+
+    return observe_once(tmp_path_factory, "seeded", build)
 
 
 @pytest.fixture
-def clone_of_seeds(seeded: Seeded, tmp_path: Path) -> Clone:
+def clone_of_seeds(seeded: Observed, tmp_path: Path) -> Clone:
     """A copy of the clone with three seeds that the test may change."""
     return seeded.clone.copy_to(tmp_path / "repository")
 
@@ -186,7 +170,7 @@ def group_of(clone: Clone) -> tuple[Run, dict[str, Run]]:
     return parent, by_state
 
 
-def test_another_seed_gives_what_reproducing_with_it_gives(seeded: Seeded, clone: Clone) -> None:
+def test_another_seed_gives_what_reproducing_with_it_gives(seeded: Observed, clone: Clone) -> None:
     shutil.rmtree(clone.path / ".dvc/cache/runs")  # nothing is taken from what was run before
     clone.edit_params({"evaluate.confidence": CONFIDENCE, "train.seed": 2})
     output = clone.run("dvc", "repro", PIPELINE_MLFLOW="off").stdout
@@ -198,7 +182,7 @@ def test_another_seed_gives_what_reproducing_with_it_gives(seeded: Seeded, clone
         assert run[name] == evaluation[name]
 
 
-def test_file_describes_the_accuracies(seeded: Seeded) -> None:
+def test_file_describes_the_accuracies(seeded: Observed) -> None:
     spread = read_spread(seeded.clone)
     accuracies = [run["accuracy"] for run in spread["runs"]]
     assert len(set(accuracies)) == 3
@@ -223,7 +207,7 @@ def test_file_describes_the_accuracies(seeded: Seeded) -> None:
     assert spread["runs"][0]["state"] == spread["state"]
 
 
-def test_working_tree_and_index_stay_as_they_were(seeded: Seeded) -> None:
+def test_working_tree_and_index_stay_as_they_were(seeded: Observed) -> None:
     seen = seeded.seen
     assert seen["before"]["staged"]
     assert seen["after"] == seen["before"]
@@ -233,7 +217,7 @@ def test_working_tree_and_index_stay_as_they_were(seeded: Seeded) -> None:
     ]
 
 
-def test_interrupted_call_leaves_nothing_half_and_is_resumed(seeded: Seeded) -> None:
+def test_interrupted_call_leaves_nothing_half_and_is_resumed(seeded: Observed) -> None:
     seen = seeded.seen
     code, output = seen["interrupted"]
     assert code == 130
@@ -263,7 +247,7 @@ def test_call_that_is_terminated_while_dvc_makes_its_copy_leaves_none(
     assert (observe(clone_of_seeds), experiments_of(clone_of_seeds)) == before
 
 
-def test_runs_are_grouped_under_one_parent(seeded: Seeded) -> None:
+def test_runs_are_grouped_under_one_parent(seeded: Observed) -> None:
     spread = read_spread(seeded.clone)
     parent, children = group_of(seeded.clone)
     assert set(children) == {run["state"] for run in spread["runs"]}

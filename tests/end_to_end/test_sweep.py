@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import psutil
@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 
 from tests.conftest import Clone, make_once
 from tests.mlflow_store import EPOCH_METRICS, epochs_of, runs_of
+from tests.noted import Observed, observe_once
 
 SWEEP = ("python", "-m", "pipeline.sweep")
 TIMEOUT = 180  # seconds: generous, for machines under load
@@ -121,7 +122,6 @@ def swept(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone after a search whose winner was run; `output` has what was printed; read only."""
 
     def build(path: Path) -> None:
-        path.rmdir()
         clone = reproduced.copy_to(path)
         prepare(clone)
         (path / ".dvc/tmp").mkdir(exist_ok=True)
@@ -237,26 +237,11 @@ SHARED = """
 """
 
 
-class Mended(NamedTuple):
-    """What was to be seen of a search, whose machine had a fault, before and after it was mended.
-
-    Attributes:
-        gpu: the file whose lack was the fault.
-        failed: exit code, output, journal, and the tags of the trial's run.
-        clone: after that, the search ended; read only.
-        output: of the search that ended.
-    """
-
-    gpu: str
-    failed: tuple[int, str, list[dict[str, Any]], dict[str, str]]
-    clone: Clone
-    output: str
-
-
 @pytest.fixture(scope="module")
-def mended(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Mended:
-    def build(path: Path) -> None:
-        path.rmdir()
+def mended(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Observed:
+    """A clone after a search whose machine had a fault, and which ended once it was mended."""
+
+    def build(path: Path) -> dict[str, Any]:
         clone = reproduced.copy_to(path)
         prepare(clone, trials=1)
         gpu = path.parent / "gpu"
@@ -269,27 +254,26 @@ def mended(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Mende
         failed = call.returncode, call.stdout, journal_of(clone), run.data.tags
         gpu.touch()
         output = clone.run("python", "-c", WATCH).stdout
-        (path.parent / "seen.json").write_text(json.dumps([str(gpu), failed, output]))
+        return {"gpu": str(gpu), "failed": failed, "output": output}
 
-    clone = make_once(tmp_path_factory, "mended", build)
-    gpu, failed, output = json.loads((clone.path.parent / "seen.json").read_text())
-    return Mended(gpu, failed, clone, output)
+    return observe_once(tmp_path_factory, "mended", build)
 
 
-def test_a_search_opens_no_test_images_and_its_trials_share_the_others(mended: Mended) -> None:
-    assert "Best: trial 1" in mended.output
-    lines = mended.output.splitlines()
-    opened = {line.split()[1] for line in lines if line.startswith("opened ")}
+def test_a_search_opens_no_test_images_and_its_trials_share_the_others(mended: Observed) -> None:
+    output = mended.seen["output"]
+    assert "Best: trial 1" in output
+    opened = {line.split()[1] for line in output.splitlines() if line.startswith("opened ")}
     assert opened == {"train_images.npy", "val_images.npy"}
 
 
-def test_fault_of_the_machine_is_named_and_uses_no_trial_up(mended: Mended) -> None:
-    code, output, journal, tags = mended.failed
+def test_fault_of_the_machine_is_named_and_uses_no_trial_up(mended: Observed) -> None:
+    gpu = mended.seen["gpu"]
+    code, output, journal, tags = mended.seen["failed"]
     assert code
-    assert output.count(f"No such file or directory: '{mended.gpu}'; it starts again") == 3
-    assert f"No such file or directory: '{mended.gpu}'; once that is mended" in output
+    assert output.count(f"No such file or directory: '{gpu}'; it starts again") == 3
+    assert f"No such file or directory: '{gpu}'; once that is mended" in output
     assert journal == []
-    assert mended.gpu in tags["error"]
+    assert gpu in tags["error"]
 
     (run,) = (run for run in runs_of(mended.clone) if "trial" in run.data.tags)
     assert run.info.status == "FINISHED"

@@ -34,7 +34,6 @@ def experiment(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> C
     """A clone in which the experiment `shorter` has been run; read only."""
 
     def build(path: Path) -> None:
-        path.rmdir()
         clone = reproduced.copy_to(path)
         clone.run("dvc", "exp", "run", "--name", "shorter", "--set-param", "train.epochs=1")
 

@@ -55,7 +55,6 @@ def explored(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clo
     """A clone whose champion is the model of `reproduced`, and whose own model is a better one."""
 
     def build(path: Path) -> None:
-        path.rmdir()
         clone = reproduced.copy_to(path)
         (clone.path / "mlflow.db").unlink()
         shutil.rmtree(clone.path / "mlartifacts")
