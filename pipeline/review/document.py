@@ -5,25 +5,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from pipeline.core import files, splits
-from pipeline.core.arrays import ByteArray
-from pipeline.core.errors import DataError, PipelineError
-from pipeline.data.dataset import read_dataset
-from pipeline.data.paths import RAW
-from pipeline.provenance.cached_files import digest
+from pipeline.core import files
 from pipeline.provenance.packages import EFFECTS, find_unlocked
 from pipeline.provenance.paths import PACKAGES
 from pipeline.provenance.truth import find_edited, find_false
-from pipeline.review import changes, measures, tables, verdict, wording
+from pipeline.review import changes, measures, pictures, tables, verdict, wording
 from pipeline.review.mlflow_runs import Lookup
 from pipeline.review.reproduction import Reproduction, check_reproduction
 from pipeline.review.revision import Revision
 from pipeline.review.undeclared import Check, read_check
 from pipeline.statistics import paired
 
-REPORT, CHANGED_IMAGES, CURVES = "report.md", "changed_images.png", "training_curves.png"
+REPORT = "report.md"
 SHOWN = 10  # warnings of one kind
 
 
@@ -119,13 +113,13 @@ def write(
         tables.folded("Over seeds", table(spreads)) if spreads else "",
         tables.folded("Figures before and after", figures) if figures else "",
     ]
-    pictures = [*_draw(old, new, judgement, folder)] if folder else []
+    drawn = [*pictures.draw(old, new, judgement, folder)] if folder else []
     if folder:  # before the first line is printed: who reads it may leave
-        files.write_text(folder / REPORT, _join([*sections, *pictures]))
+        files.write_text(folder / REPORT, _join([*sections, *drawn]))
     print(_join(sections), end="", flush=True)
     runs = tables.runs_list(old, new, lookup.answer())  # the last, as it may take seconds
     if runs and folder:
-        files.write_text(folder / REPORT, _join([*sections, *pictures, runs]))
+        files.write_text(folder / REPORT, _join([*sections, *drawn, runs]))
     if runs:
         print(f"\n{runs}", flush=True)
 
@@ -156,56 +150,6 @@ def _alerts(findings: Findings) -> str:
     text = "\n".join(f"> - {line}" for line in lines)
     alert = f"> [!WARNING]\n{text}" if lines else ""
     return _join([alert, reproduction.text]) if reproduction and reproduction.exact else alert
-
-
-def _draw(
-    old: Revision, new: Revision, judgement: verdict.Judgement, folder: Path
-) -> Iterator[str]:
-    """Draw the pictures into a folder, and yield the Markdown that shows them."""
-    # And with them matplotlib, for those who want pictures.
-    from pipeline.figures import figure_style, picture_parts
-    from pipeline.review import comparison_figures
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CHANGED_IMAGES).unlink(missing_ok=True)  # of an earlier report
-    except OSError as error:
-        raise PipelineError(f"--output {folder}: cannot be written: {error.strerror}") from error
-    yield "### Pictures"
-    if judgement.pairs and (judgement.pairs.fixed or judgement.pairs.broken):
-        try:
-            before, after = (
-                picture_parts.shorten_classes(errors, [*new.class_counts])
-                for errors in (verdict.first_errors(s, judgement.shared) for s in (old, new))
-            )
-            figure = comparison_figures.changed_images(before, after, read_test_images(new))
-            files.write_bytes(folder / CHANGED_IMAGES, figure_style.to_png(figure))
-            yield f"![Images that the change broke and fixed]({CHANGED_IMAGES})"
-        except DataError as error:  # the raw images need not be in Git
-            yield f"The images that changed cannot be shown: {tables.sentence(str(error))}"
-    curves = comparison_figures.training_curves(old.history, new.history)
-    files.write_bytes(folder / CURVES, figure_style.to_png(curves))
-    yield f"![Training curves before and after]({CURVES})"
-
-
-def read_test_images(revision: Revision) -> ByteArray:
-    """Return the test images of the state.
-
-    The prepared ones, if those that lie here are the state's; else the first of the raw ones in
-    Git, as the pipeline takes them.
-
-    Raises:
-        DataError: there are none, or not those of the state.
-    """
-    prepared = splits.TEST.images
-    if digest(Path(), prepared) == revision.test_digests[0]:
-        return splits.read_split(splits.TEST).images
-    folder = RAW / str(revision.params.get("prepare.dataset"))
-    size: Any = revision.params.get("prepare.image_size")
-    raw, samples = read_dataset(revision.folder / folder, size).test, revision.evaluation.samples
-    if len(raw) < samples:
-        raise DataError(f"{folder}: has {len(raw)} test images")
-    return raw.read(0, samples).images
 
 
 def _github() -> str:

@@ -20,7 +20,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from pipeline import report
 from pipeline.core.errors import PipelineError
 from pipeline.provenance.recorded import read_recorded
-from pipeline.review.document import read_test_images
+from pipeline.review.pictures import read_test_images
 from pipeline.review.reading import at_commit
 from tests.conftest import ROOT, Clone
 from tests.review_repository import SPLITS, ReviewRepository
