@@ -1,7 +1,8 @@
-"""What the tests read from an MLflow store."""
+"""What the tests read from an MLflow store, and how they lose it."""
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +21,11 @@ FACTS = ("training_seconds", "images_per_second", "peak_memory_mb", "network_wei
 
 def client_of(clone: Clone, name: str = "mlflow.db") -> mlflow.MlflowClient:
     return mlflow.MlflowClient(f"sqlite:///{clone.path}/{name}")
+
+
+def lose_store(clone: Clone) -> None:
+    (clone.path / "mlflow.db").unlink()
+    shutil.rmtree(clone.path / "mlartifacts")
 
 
 def runs_of(clone: Clone, experiment: str = EXPERIMENT) -> list[Run]:

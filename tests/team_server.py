@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import Clone
 from tests.faulty_server import HOST, START_SECONDS, free_port
+from tests.processes import terminate_all
 from tests.ui import use_this_environment
 
 ADMIN = ("admin", "correct-horse-battery")
@@ -104,10 +105,7 @@ class TeamServer:
     def stop(self) -> None:
         """End it with its workers."""
         with suppress(psutil.NoSuchProcess):  # it did not start
-            process = psutil.Process(self._server.pid)
-            for one in [*process.children(recursive=True), process]:
-                with suppress(psutil.NoSuchProcess):
-                    one.terminate()
+            terminate_all(psutil.Process(self._server.pid))
         self._server.communicate(timeout=60)
 
     def ask(

@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks.browser import installed_browser
 from tests.conftest import Clone
+from tests.processes import terminate_all
 
 
 @dataclass
@@ -60,9 +61,7 @@ def serve_ui(clone: Clone) -> Iterator[Ui]:
         (runs,) = re.findall(r"^Runs: (.*)", log.read_text(), re.MULTILINE)
         yield Ui(url, runs, [process, *process.children(recursive=True)])
     finally:
-        for one in [*process.children(recursive=True), process]:
-            with suppress(psutil.NoSuchProcess):
-                one.terminate()
+        terminate_all(process)
         server.communicate(timeout=60)
 
 

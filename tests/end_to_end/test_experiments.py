@@ -22,10 +22,9 @@ from pipeline.provenance.params import Params
 from pipeline.tracking.experiment_results import Result, find_results
 from pipeline.tracking.store import EXPERIMENT
 from tests.conftest import FROZEN, ROOT, SMALL, Clone
-from tests.end_to_end.test_rebuild import lose_store
 from tests.end_to_end.test_seeds import experiments_of, observe
 from tests.faulty_server import failing_server, hang
-from tests.mlflow_store import runs_of
+from tests.mlflow_store import lose_store, runs_of
 from tests.noted import Observed, observe_once, run_noted
 from tests.provenance.test_params import LESSON
 

@@ -32,6 +32,7 @@ from tests.faulty_server import (
     free_port,
     hang,
 )
+from tests.processes import wait_until
 
 # Training, which takes the recorder, and what publishes: in an experiment in which nothing is.
 REPRO = ("dvc", "repro", "--force", "--single-item", "train", "plot")
@@ -340,10 +341,8 @@ def test_recorder_that_ends_early_does_not_stop_training(
     with TrainingRun("key") as run:
         run.begin()
         (recorder,) = set(psutil.Process().children()).difference(others)
-        give_up = time.monotonic() + 60
-        while recorder.status() != psutil.STATUS_ZOMBIE:  # has ended, which is not yet noticed
-            assert time.monotonic() < give_up
-            time.sleep(0.01)
+        # It has ended, which is not yet noticed.
+        wait_until(lambda: recorder.status() == psutil.STATUS_ZOMBIE)
         run.log_epoch(1, dict.fromkeys(CURVES, 0.5))
     assert spent == [failed]
     assert capfd.readouterr().err == ""
@@ -359,10 +358,7 @@ def test_slow_store_gets_the_whole_run(tracked: Clone, monkeypatch: pytest.Monke
     epochs = 400
     with TrainingRun("key") as run:
         run.begin()
-        give_up = time.monotonic() + 60
-        while not Path("asked").exists():
-            assert time.monotonic() < give_up
-            time.sleep(0.01)
+        wait_until(Path("asked").exists)
         for epoch in range(1, epochs + 1):
             run.log_epoch(epoch, dict.fromkeys([*CURVES, "x" * 100], 0.5))
             time.sleep(0.002)  # as fast as no training is
@@ -385,10 +381,7 @@ def test_recorder_of_a_killed_training_ends_though_its_store_hangs(tracked: Clon
         assert recorder.stdin
         recorder.stdin.write(json.dumps({"origin": ORIGIN, "params": {}, "tags": {}}) + "\n")
         recorder.stdin.flush()
-        give_up = time.monotonic() + 60
-        while not failing.requests:
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
+        wait_until(lambda: failing.requests)
         try:
             _, error = recorder.communicate(timeout=60)
         finally:

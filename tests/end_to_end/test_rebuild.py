@@ -1,7 +1,6 @@
 """A lost MLflow store is rebuilt from Git and DVC's cache."""
 
 import hashlib
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from tests.mlflow_store import (
     FACTS,
     artifacts_of,
     epochs_of,
+    lose_store,
     md5,
     model_folder,
     model_of,
@@ -23,11 +23,6 @@ from tests.mlflow_store import (
 )
 
 PUBLISH_ALL = ("python", "-m", "pipeline.publish", "--all-commits")
-
-
-def lose_store(clone: Clone) -> None:
-    (clone.path / "mlflow.db").unlink()
-    shutil.rmtree(clone.path / "mlartifacts")
 
 
 def content_of(clone: Clone, run: Run) -> dict[str, Any]:

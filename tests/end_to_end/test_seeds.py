@@ -24,22 +24,15 @@ from pipeline.tracking.deadline import VARIABLE
 from pipeline.tracking.store import EXPERIMENT
 from pipeline.tracking.view import TAG
 from tests.conftest import Clone
-from tests.end_to_end.test_rebuild import PUBLISH_ALL, content_of, lose_store
+from tests.end_to_end.test_rebuild import PUBLISH_ALL, content_of
 from tests.faulty_server import failing_server, hang
-from tests.mlflow_store import client_of, runs_of, state_of
+from tests.mlflow_store import client_of, lose_store, runs_of, state_of
 from tests.noted import Observed, observe_once, run_noted
+from tests.processes import TIMEOUT, wait_until
 
 SEEDS = ("python", "-m", "pipeline.seeds", "--seeds")
-TIMEOUT = 180  # seconds: generous, for machines under load
 CONFIDENCE = 0.9
 T_90_2 = 2.919986  # 95th percentile of Student's t with 2 degrees of freedom, from a printed table
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + TIMEOUT
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
 
 
 def descendants(process: subprocess.Popen[str], word: str) -> list[psutil.Process]:

@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from typing import Any
@@ -16,6 +16,7 @@ import uvicorn
 from pipeline.core.arrays import ByteArray, FloatArray
 from pipeline.serving.app import Classifier, Limits, build_app
 from pipeline.serving.listener import bind
+from tests.processes import wait_until
 
 CLASSES = ['"dark"', "é"]
 LIMITS = Limits(megabytes=0.1, images=5, seconds=2.0)
@@ -203,10 +204,3 @@ def test_work_ends_when_it_takes_too_long_or_the_client_has_left(server: Server)
         wait_until(lambda: server.model.asked > before)
     time.sleep(1.5)  # in which the second batch would begin
     assert server.model.asked - before == 1
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -5,7 +5,6 @@ import platform
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,9 +16,9 @@ from mlflow.entities import Run
 from pipeline.tracking.processes import identify_process
 from pipeline.tracking.store import EXPERIMENT
 from tests.conftest import Clone
+from tests.processes import TIMEOUT, wait_until
 
 HOLD = Path(__file__).parents[2] / "hold"
-TIMEOUT = 120  # seconds: generous, for machines under load
 
 
 def client_of(clone: Clone) -> mlflow.MlflowClient:
@@ -37,13 +36,6 @@ def runs_of(clone: Clone) -> dict[str, Run]:
 def new_run(clone: Clone, known: dict[str, Run]) -> Run:
     (run,) = [run for identifier, run in runs_of(clone).items() if identifier not in known]
     return run
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + TIMEOUT
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
 
 
 @contextmanager

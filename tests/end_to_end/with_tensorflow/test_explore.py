@@ -1,7 +1,6 @@
 """The page of `make explore` in a real browser."""
 
 import http.client
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.explore_page import (
     serve_page,
     visit,
 )
+from tests.mlflow_store import lose_store
 
 Served = tuple[str, psutil.Process]
 # Enough to know a drawn 0 from a drawn 1, in seconds.
@@ -56,8 +56,7 @@ def explored(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clo
 
     def build(path: Path) -> None:
         clone = reproduced.copy_to(path)
-        (clone.path / "mlflow.db").unlink()
-        shutil.rmtree(clone.path / "mlartifacts")
+        lose_store(clone)
         clone.run("python", "-m", "pipeline.promote")
         clone.edit_params(BETTER)
         for stage in ("prepare", "train", "evaluate"):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import shutil
 from pathlib import Path
 
 import mlflow
@@ -18,6 +17,7 @@ from pipeline.promote import read_level
 from pipeline.tracking.registry import name_model
 from pipeline.tracking.store import EXPERIMENT
 from tests.conftest import Clone
+from tests.mlflow_store import lose_store
 
 MODEL = name_model("mnist")
 
@@ -68,8 +68,7 @@ class Registry:
 def emptied(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone without a store, which promotion has to make and fill."""
     clone = reproduced.copy_to(tmp_path_factory.mktemp("promote") / "repository")
-    (clone.path / "mlflow.db").unlink()
-    shutil.rmtree(clone.path / "mlartifacts")
+    lose_store(clone)
     return clone
 
 

@@ -2,11 +2,10 @@
 
 import json
 import re
-import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +23,8 @@ from ruamel.yaml import YAML
 from pipeline.core.package import PACKAGE
 from pipeline.tracking.registry import name_model
 from tests.conftest import Clone
+from tests.mlflow_store import lose_store
+from tests.processes import terminate_all
 
 Images = npt.NDArray[np.uint8]
 
@@ -50,8 +51,7 @@ class Server(NamedTuple):
 def promoted(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone with an MLflow store of its own, in which the state is the champion."""
     clone = reproduced.copy_to(tmp_path_factory.mktemp("serving") / "repository")
-    (clone.path / "mlflow.db").unlink()
-    shutil.rmtree(clone.path / "mlartifacts")
+    lose_store(clone)
     clone.run("python", "-m", "pipeline.promote")
     return clone
 
@@ -70,9 +70,7 @@ def server(promoted: Clone) -> Iterator[Server]:
         assert port, said
         yield Server(int(port[1]), process)
     finally:
-        for one in [*process.children(recursive=True), process]:
-            with suppress(psutil.NoSuchProcess):
-                one.terminate()
+        terminate_all(process)
         make.communicate(timeout=60)
 
 
