@@ -170,6 +170,30 @@ def test_what_is_no_raw_image_is_refused_and_the_server_goes_on(
     assert_as_evaluated(answer["predictions"], predictions[:1])
 
 
+def test_memory_after_hostile_requests_is_as_before(server: Server, images: Images) -> None:
+    largest = 4_000_000  # bytes, as many as a body may have
+    bodies = {
+        b'{"inputs": ' + b"[" * (largest - 11): 400,
+        b'{"inputs": ' + b"9" * (largest - 12) + b"}": 400,
+        b'{"inputs": [' + b"[1]," * (largest // 4 - 4) + b"[1]]}": 400,
+        b'{"inputs": "' + b"x" * (largest - 14) + b'"}': 400,
+        b"\0" * 2 * largest: 413,
+        json.dumps({"inputs": images.tolist()}).encode(): 200,
+    }
+
+    def memory() -> int:
+        processes = [server.process, *server.process.children(recursive=True)]
+        return sum(process.memory_info().rss for process in processes)
+
+    server.post({"inputs": images.tolist()})
+    before = memory()
+    for _ in range(5):
+        for body, status in bodies.items():
+            with suppress(ConnectionError):  # where the server does not read to the end
+                assert server.post(body)[0] == status
+    assert memory() < before + 200 * 10**6
+
+
 def test_server_listens_on_loopback_only(server: Server) -> None:
     listening = {
         connection.laddr.ip
