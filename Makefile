@@ -67,8 +67,8 @@ ui: venv  ## open the MLflow UI on 127.0.0.1, port 5000 or PORT
 publish: venv  ## make MLflow agree with Git and DVC
 	@.venv/bin/python -m pipeline.publish
 
-promote: venv  ## make this state's model the champion, unless it is worse (LEVEL, default 0.05)
-	@.venv/bin/python -m pipeline.promote --level $(or $(LEVEL),0.05)
+promote: venv  ## make the model of this state, or HEAD, the champion, unless it is worse (LEVEL, default 0.05)
+	@.venv/bin/python -m pipeline.promote $(HEAD) --level $(or $(LEVEL),0.05)
 
 serve: venv  ## answer requests with the champion on 127.0.0.1, port 8000 or PORT
 	@.venv/bin/python -m pipeline.serve --port $(or $(PORT),8000)

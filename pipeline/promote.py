@@ -1,51 +1,56 @@
-"""Make the model of the present state the champion, unless it is significantly worse."""
+"""Make the model of a committed state the champion, unless it is significantly worse."""
 
 import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from pipeline.core import files, splits, stage
+from pipeline.core import files, stage
+from pipeline.core.arrays import ByteArray
 from pipeline.core.errors import PipelineError
 from pipeline.core.package import command
+from pipeline.core.splits import TEST
 from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.evaluation.scores import METRICS
 from pipeline.model.paths import MODEL
-from pipeline.provenance import state
+from pipeline.provenance.commits import find_commit, is_shared
+from pipeline.provenance.committed import snapshot_at
 from pipeline.provenance.git import git, resolve, untracked_files
-from pipeline.provenance.params import Params, load_params
+from pipeline.provenance.params import load_params
 from pipeline.provenance.paths import CODE
 from pipeline.provenance.recorded import read_recorded
 from pipeline.provenance.reproduced import require_reproduced, shorten
+from pipeline.provenance.snapshot import Snapshot, present_snapshot
 from pipeline.statistics.paired import compare
 from pipeline.tracking import registry, runs, served_model, store
-from pipeline.tracking.publication import publish_present
+from pipeline.tracking.publication import publish
 
 
-def promote(params: Params, level: float) -> str:
-    """Register the model of the present state, and make it the champion of its data set.
+def promote(snapshot: Snapshot, commit: str, level: float) -> str:
+    """Register the model of a state, and make it the champion of its data set.
 
     Args:
-        params: of the state.
+        snapshot: of the state.
+        commit: that holds it.
         level: of the test; a p-value below it is significant.
 
     Returns:
         What was done.
 
     Raises:
-        PipelineError: the state is not committed; its model is significantly worse than the
-            champion, or was tested on other images, or does not answer; or the store fails.
+        PipelineError: the model is significantly worse than the champion, or was tested on other
+            images, or does not answer; or the store fails.
     """
-    commit = require_commit()
-    publish_present(params)
-    name = registry.name_model(params.prepare.dataset)
-    metrics = files.read_text(EVALUATION, json.loads)
+    name = registry.name_model(str(snapshot.params["prepare.dataset"]))
+    metrics = files.read_text(snapshot.folder / EVALUATION, json.loads)
     with store.plain_errors():
         client, experiment = store.open_store()
-        run = registry.find_run(client, experiment, state.identify(params, state.STATE_FILES))
+        publish(client, experiment, snapshot)
+        run = registry.find_run(client, experiment, snapshot.state_id)
         tags = {"commit": commit, **_metric_tags(metrics)}
         version = registry.register(client, name, run, tags)
         title = f"{name} version {version.version}"
@@ -53,13 +58,14 @@ def promote(params: Params, level: float) -> str:
         if champion and str(champion.version) == str(version.version):
             return f"{title} is the champion already"
         if champion and champion.tags.get(runs.STATE_TAG) != version.tags[runs.STATE_TAG]:
-            tested_on = map(files.md5, (splits.TEST.images, splits.TEST.labels))
+            tested_on = (snapshot.digests[path] for path in (TEST.images, TEST.labels))
             old_errors = registry.read_errors(client, champion, *tested_on)
-            compared = _refuse_worse(title, f"version {champion.version}", old_errors, level)
+            new_errors = files.read_text(snapshot.folder / ERRORS, parse_predictions)
+            compared = _refuse_worse(title, champion.version, old_errors, new_errors, level)
             compared += f"\n{describe_metrics(metrics, champion.tags)}"
         else:
             compared = "There was no other champion to compare it with."
-        served_model.require_answer(version, splits.read_split(splits.TEST).images[:1])
+        served_model.require_answer(version, _read_image(snapshot))
         description = (
             f"commit {commit[:7]}, test accuracy {metrics['accuracy']:.4f} "
             f"({metrics['accuracy_low']:.4f} to {metrics['accuracy_high']:.4f}), "
@@ -67,6 +73,31 @@ def promote(params: Params, level: float) -> str:
         )
         registry.make_champion(client, version, f"C{description[1:]}")
     return f"{title} is now the champion: {description}"
+
+
+def find_shared(revision: str) -> str:
+    """Return the commit of a revision, or of an experiment's name, that others can have.
+
+    Raises:
+        PipelineError: there is none, or no branch holds it.
+    """
+    commit = find_commit(revision)
+    if not commit:
+        raise PipelineError(f"Git: there is no commit or experiment {revision}")
+    if not is_shared(commit):
+        raise PipelineError(
+            f"Git: no branch holds {revision}, so that others could not find what was promoted; "
+            f"`dvc exp branch {revision} NAME` makes one of an experiment, which can be promoted"
+        )
+    return commit
+
+
+def _read_image(snapshot: Snapshot) -> ByteArray:
+    """Return the first test image of a state, (1, height, width, channels)."""
+    if snapshot.test_images is None:
+        raise PipelineError(f"{TEST.images}: is not in DVC's cache; `dvc fetch` brings it")
+    images: ByteArray = np.load(snapshot.test_images, mmap_mode="r", allow_pickle=False)[:1]
+    return images
 
 
 def require_commit() -> str:
@@ -119,9 +150,14 @@ def describe_metrics(metrics: Mapping[str, object], champion: Mapping[str, str])
     return f"On the test images: {', '.join(parts)}."
 
 
-def _refuse_worse(title: str, champion: str, old_errors: pd.DataFrame, level: float) -> str:
-    """Compare the present errors with the champion's, and say how they differ."""
-    new_errors = files.read_text(ERRORS, parse_predictions)
+def _refuse_worse(
+    title: str,
+    champion: str | int,
+    old_errors: pd.DataFrame,
+    new_errors: pd.DataFrame,
+    level: float,
+) -> str:
+    """Compare errors with those of the champion, a version, and say how they differ."""
     comparison = compare(old_errors, new_errors)
     counts = (
         f"{comparison.fixed} images fixed and {comparison.broken} broken, p = "
@@ -129,10 +165,11 @@ def _refuse_worse(title: str, champion: str, old_errors: pd.DataFrame, level: fl
     )
     if comparison.broken > comparison.fixed and comparison.p_value < level:
         raise PipelineError(
-            f"{title} is not promoted, it is significantly worse than the champion, {champion}: "
+            f"{title} is not promoted, it is significantly worse than the champion, version "
+            f"{champion}: "
             f"{counts}"
         )
-    return f"Compared with {champion} on the same test images: {counts}."
+    return f"Compared with version {champion} on the same test images: {counts}."
 
 
 def read_level(text: str) -> float:
@@ -151,16 +188,28 @@ def read_level(text: str) -> float:
 
 
 def main() -> None:
-    """Promote the present state, and say what was done."""
+    """Promote a state, and say what was done."""
     parser = argparse.ArgumentParser(prog=command("promote"), description=__doc__)
+    parser.add_argument(
+        "revision",
+        nargs="?",
+        help="a commit, branch or experiment (default: the working tree, all of it committed)",
+    )
     parser.add_argument(
         "--level",
         default="0.05",
         help="of the exact McNemar test: a model that is worse with a p-value below it is not "
         "promoted (default: %(default)s)",
     )
-    level = read_level(parser.parse_args().level)
-    print(promote(load_params(), level))
+    arguments = parser.parse_args()
+    level = read_level(arguments.level)
+    if arguments.revision:
+        commit = find_shared(arguments.revision)
+        with snapshot_at(commit) as snapshot:
+            print(promote(snapshot, commit, level))
+    else:
+        commit = require_commit()
+        print(promote(present_snapshot(load_params()), commit, level))
 
 
 if __name__ == "__main__":

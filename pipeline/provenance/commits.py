@@ -27,8 +27,17 @@ def commits_with(paths: Sequence[str]) -> Iterator[Commit]:
         *("--branches", "--tags", "--remotes", *head.split(), "--", *paths),
     )
     for line in log.splitlines():
-        sha, seconds, author = line.split("\t", maxsplit=2)
-        yield Commit(sha, int(seconds), author)
+        yield _parse(line)
+
+
+def commit_at(revision: str) -> Commit:
+    """Return the commit that a revision, which there is, names."""
+    return _parse(git("log", "-1", FORMAT, revision))
+
+
+def _parse(line: str) -> Commit:
+    sha, seconds, author = line.split("\t", maxsplit=2)
+    return Commit(sha, int(seconds), author)
 
 
 def experiments() -> Iterator[Commit]:
@@ -36,8 +45,7 @@ def experiments() -> Iterator[Commit]:
     for ref in git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
         match = EXPERIMENT_REF.fullmatch(ref)
         if match:
-            sha, seconds, author = git("log", "-1", FORMAT, ref).split("\t", maxsplit=2)
-            yield Commit(sha, int(seconds), author, match[1])
+            yield commit_at(ref)._replace(experiment=match[1])
 
 
 def find_commit(revision: str) -> str:
@@ -50,6 +58,12 @@ def find_commit(revision: str) -> str:
     named = (found for found in experiments() if found.experiment == revision)
     latest = max(named, key=lambda found: found.seconds, default=None)
     return latest.sha if latest else ""
+
+
+def is_shared(commit: str) -> bool:
+    """Tell whether a branch or tag holds a commit, as none does that of an experiment."""
+    refs = ("refs/heads", "refs/remotes", "refs/tags")
+    return bool(git("for-each-ref", "--count=1", "--contains", commit, *refs))
 
 
 def branches_by_commit() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,13 @@ from pipeline.figures.paths import NETWORK_PICTURES
 from pipeline.model.paths import MODEL
 from pipeline.provenance import state
 from pipeline.provenance.cached_files import CachePath, find_cached, link_cached_folder
-from pipeline.provenance.commits import Commit, branches_by_commit, commits_with, experiments
+from pipeline.provenance.commits import (
+    Commit,
+    branches_by_commit,
+    commit_at,
+    commits_with,
+    experiments,
+)
 from pipeline.provenance.git import extract, resolve
 from pipeline.provenance.origin import (
     Origin,
@@ -70,6 +77,27 @@ def experiment_snapshots(name: str) -> Iterator[Snapshot]:
     if named:
         with Repo() as repo:
             yield from _read_all(named, [], branches_by_commit(), repo.cache.local.oid_to_path)
+
+
+@contextmanager
+def snapshot_at(commit: str) -> Iterator[Snapshot]:
+    """Give the state of a commit; its files are there until the block ends.
+
+    Raises:
+        DataError: the commit has none.
+    """
+    from dvc.repo import Repo
+
+    faults: list[NoState] = []
+    with Repo() as repo:
+        read = _read_all(
+            [commit_at(commit)], faults, branches_by_commit(), repo.cache.local.oid_to_path
+        )
+        for snapshot in read:
+            yield snapshot
+            return
+    why = f": {faults[0].error}" if faults else ", as it has no results"
+    raise DataError(f"commit {commit[:7]} holds no state{why}")
 
 
 def _read_all(

@@ -195,6 +195,28 @@ def test_champion_of_other_test_images_is_not_compared(
     assert registry.champion() == "1"
 
 
+def test_experiment_is_promoted_by_its_name_once_a_branch_holds_it(registry: Registry) -> None:
+    clone = registry.clone
+    clone.run("dvc", "exp", "run", "--temp", "--name", "surer", "-S", "evaluate.confidence=0.9")
+    before = clone.read()
+
+    refused = one_line(registry.promote("surer", code=1))
+    assert "Git: no branch holds surer" in refused
+    assert registry.client.search_registered_models() == []
+    clone.run(*re.findall("`(.*?)`", refused)[0].replace("NAME", "kept").split())
+    output = registry.promote("kept")
+
+    commit = clone.run("git", "rev-parse", "kept").stdout.strip()
+    (version,) = registry.versions()
+    assert version.tags["commit"] == commit
+    assert f"{MODEL} version 1 is now the champion: commit {commit[:7]}" in output
+    assert registry.champion() == "1"
+    assert clone.read() == before
+    assert one_line(registry.promote("surer")) == f"{MODEL} version 1 is the champion already"
+    unknown = one_line(registry.promote("nothing", code=1))
+    assert unknown == "Git: there is no commit or experiment nothing"
+
+
 @pytest.mark.parametrize("name", ["params.yaml", "pipeline/core/new.py"])
 def test_uncommitted_state_is_refused(registry: Registry, name: str) -> None:
     path = registry.clone.path / name
