@@ -62,8 +62,7 @@ def _publish_in_time(params: Params) -> None:
         deadline.warn(fault)
     deadline.spend(time.monotonic() - start, failed=bool(faults))
     if thread.is_alive():
-        sys.stderr.flush()
-        os._exit(0)  # an orderly end would wait for MLflow's own threads
+        deadline.exit_now()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Run the experiments of experiments.yaml, and write what the docs show of them."""
 
 import argparse
-import os
 import sys
 
 from pipeline.core import stage
@@ -13,6 +12,7 @@ from pipeline.experiments.definitions import EXPERIMENTS, Experiment, read_exper
 from pipeline.experiments.dvc_run import end_with_terminal, require_copies
 from pipeline.experiments.runner import describe, raw_data, run_all
 from pipeline.provenance.params import load_params
+from pipeline.tracking import deadline
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr, flush=True)
     if not recorded:
-        os._exit(bool(failed))  # an orderly end might wait for MLflow's own threads
+        deadline.exit_now(bool(failed))
     sys.exit(bool(failed))
 
 

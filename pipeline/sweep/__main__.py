@@ -1,7 +1,6 @@
 """Search for better params."""
 
 import argparse
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -155,9 +154,7 @@ def main() -> None:
             sys.exit(1)
         tracked = tracked and recorded
     if not tracked:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)  # an orderly end might wait for MLflow's own threads
+        deadline.exit_now()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import NoReturn
 
 import psutil
 
@@ -105,6 +106,13 @@ def no_answer(seconds: float) -> PipelineError:
 def warn(error: PipelineError) -> None:
     """Say in one line what is wrong and what to do."""
     print(f"{error}; the outputs do not depend on it; {store.REMEDY}", file=sys.stderr)
+
+
+def exit_now(code: int = 0) -> NoReturn:
+    """End the process; an orderly end might wait for MLflow's own threads."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _waited() -> float:

@@ -5,7 +5,6 @@ and the run of a training that is killed is ended, since its pipe closes.
 """
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -113,8 +112,7 @@ def main() -> None:
     writer.join(limit)
     if writer.is_alive():
         deadline.warn(deadline.no_answer(limit))
-        sys.stderr.flush()
-        os._exit(1)  # an orderly end would wait for MLflow's own threads
+        deadline.exit_now(1)
     sys.exit(bool(faults))
 
 
