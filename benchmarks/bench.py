@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from benchmarks.clone import ROOT, Clone, Run
 from benchmarks.table import Target, number
 
+Measured = dict[str, Any]
 CORES = 2  # what the targets are for
 SMALL = {
     "prepare.train_samples": 200,
@@ -41,9 +43,7 @@ class Bench:
         report(result, *command)
         return result
 
-    def run_plain(
-        self, *options: str, env: dict[str, str] | None = None
-    ) -> tuple[Run, dict[str, Any]]:
+    def run_plain(self, *options: str, env: dict[str, str] | None = None) -> tuple[Run, Measured]:
         """Run the plain script in the clone's environment; return also what it measured."""
         counts = [f"--{option(name)}={count}" for name, count in SMALL.items() if self.small]
         figure = f"--figure={self.clone.path.parent / 'curves.png'}"
@@ -67,6 +67,22 @@ def report(run: Run, *command: str) -> None:
     """Show how far the benchmark is."""
     shown = " ".join(part for part in command if "\n" not in part)
     print(f"{run.seconds:7.2f} s  {shown}", file=sys.stderr, flush=True)
+
+
+def run_module(module: str, *options: str) -> Measured:
+    """Run a benchmark's module that trains in a process of its own; return what it measured.
+
+    Raises:
+        SystemExit: it failed; its output is the message.
+    """
+    command = [sys.executable, "-m", module, *options]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    if run.returncode:
+        sys.exit(f"{module} exited with {run.returncode}:\n{run.stdout}{run.stderr}")
+    measured: Measured = json.loads(run.stdout.splitlines()[-1])
+    shown = " ".join([module, *options])
+    print(f"{measured['fit_seconds']:7.2f} s  {shown}", file=sys.stderr, flush=True)
+    return measured
 
 
 def option(param: str) -> str:

@@ -17,6 +17,7 @@ from playwright.sync_api import Page, sync_playwright
 from benchmarks.browser import BROWSER_OPTIONS, installed_browser
 from benchmarks.drawn_digits import Drawing, drawings
 from benchmarks.local_server import serving
+from benchmarks.machine import describe_processor
 from benchmarks.table import number, table
 from pipeline.core.arrays import ByteArray
 from pipeline.evaluation import attribution
@@ -120,6 +121,7 @@ def main() -> None:
         [name, *(number(float(np.percentile(column, percent))) for percent in (50, 95, 100))]
         for name, column in zip(("answer", "attribution"), waits.T, strict=True)
     ]
+    print(f"{describe_processor()}\n")
     print(table(["from the last point to", "median, ms", "95 %, ms", "longest, ms"], rows))
     count, rates = measure_rates(args.times)
     names = ("centred and scaled, as the page does", "as drawn")

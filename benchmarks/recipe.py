@@ -8,21 +8,16 @@ images by which it was chosen.
 """
 
 import argparse
-import json
 import math
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
-from benchmarks.bench import SMALL, keep_to_cores, option
-from benchmarks.clone import ROOT
+from benchmarks.bench import SMALL, Measured, keep_to_cores, option, run_module
+from benchmarks.machine import describe_processor
 from benchmarks.table import Target, number, table, table_of_targets
 
-Measured = dict[str, Any]
 HEADER = [
     "seed",
     "plain, s",
@@ -109,22 +104,12 @@ def _train_plainly(seed: int, small: bool) -> Measured:
     counts = [f"--{option(name)}={count}" for name, count in SMALL.items() if small]
     with tempfile.TemporaryDirectory() as folder:
         figure = f"--figure={Path(folder) / 'curves.png'}"
-        return _run("benchmarks.plain", f"--seed={seed}", *counts, figure)
+        return run_module("benchmarks.plain", f"--seed={seed}", *counts, figure)
 
 
 def _train_recipe(seed: int, small: bool, *options: str) -> Measured:
     size = ["--small"] if small else []
-    return _run("benchmarks.train_experiment", "recipe", f"--seed={seed}", *options, *size)
-
-
-def _run(module: str, *options: str) -> Measured:
-    command = [sys.executable, "-m", module, *options]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
-    if run.returncode:
-        sys.exit(f"{module} exited with {run.returncode}:\n{run.stdout}{run.stderr}")
-    measured: Measured = json.loads(run.stdout.splitlines()[-1])
-    print(f"{measured['fit_seconds']:7.2f} s  {module}", file=sys.stderr, flush=True)
-    return measured
+    return run_module("benchmarks.train_experiment", "recipe", f"--seed={seed}", *options, *size)
 
 
 def _format(name: str, line: list[float]) -> list[str]:
@@ -168,6 +153,7 @@ def main() -> None:
     if args.pairs < 1:
         parser.error("--pairs: must be at least 1")
     keep_to_cores()
+    print(f"{describe_processor()}\n", flush=True)
     print(measure_variants(args.small) if args.variants else measure_pairs(args.pairs, args.small))
 
 

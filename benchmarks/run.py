@@ -4,18 +4,16 @@ What is measured is HEAD, in a temporary clone. The tables are Markdown.
 """
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import measures, tracking
-from benchmarks.bench import CORES, SMALL, Bench, keep_to_cores
+from benchmarks.bench import SMALL, Bench, keep_to_cores
 from benchmarks.clone import ROOT, Clone
-from benchmarks.table import table, table_of_targets
+from benchmarks.machine import describe_machine
+from benchmarks.table import table_of_targets
 
 Measure = Callable[[Bench], str]
 MEASURES: dict[str, tuple[str, Measure]] = {
@@ -34,26 +32,6 @@ EXPERIMENTS: dict[str, tuple[str, Measure]] = {
 }
 
 
-def describe_machine(clone: Clone) -> str:
-    """Return a table of what the results depend on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    libraries = ("tensorflow", "keras", "numpy", "dvc", "mlflow")
-    rows = {
-        "commit": clone.run("git", "rev-parse", "--short", "HEAD").output.strip(),
-        "processor": models[0] if models else platform.processor(),
-        "cores": f"{CORES} used of {os.cpu_count()}",
-        "memory": f"{memory:.0f} GB",
-        "load before": f"{os.getloadavg()[0]:.2f}",
-        "system": platform.platform(),
-        "Python": platform.python_version(),
-        "libraries": ", ".join(f"{name} {version(name)}" for name in libraries),
-    }
-    return table(["", "machine"], rows.items())
-
-
 def main() -> None:
     """Run the measurements that are asked for, and print their tables."""
     known = MEASURES | EXPERIMENTS
@@ -70,7 +48,8 @@ def main() -> None:
         clone = Clone.make(Path(folder) / "clone")
         if clone.run("git", "status", "--porcelain", cwd=ROOT).output:
             print("Uncommitted changes are not measured.", file=sys.stderr)
-        print(f"{describe_machine(clone)}\n", flush=True)
+        commit = clone.run("git", "rev-parse", "--short", "HEAD").output.strip()
+        print(f"{describe_machine(commit)}\n", flush=True)
         bench = Bench(clone, args.pairs, args.small)
         if args.small:
             clone.edit_params(dict(SMALL))

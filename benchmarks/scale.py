@@ -21,6 +21,7 @@ import numpy as np
 
 from benchmarks.bench import keep_to_cores, report
 from benchmarks.clone import Clone
+from benchmarks.machine import describe_processor
 from benchmarks.table import Target, number, table, table_of_targets
 
 FEW = 1000  # images, which take hardly any time: what is left is that of starting
@@ -146,6 +147,7 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="numbers of images")
     args = parser.parse_args()
     keep_to_cores()
+    print(f"{describe_processor()}\n", flush=True)
     print(compare(list(args.counts)))
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from mlflow.entities import Metric, Param, Run
 
 from benchmarks.clone import ROOT
+from benchmarks.machine import describe_processor
 from benchmarks.table import Target, number, table, table_of_targets
 from benchmarks.team_server import postgres, team_server
 
@@ -118,6 +119,7 @@ def main() -> None:
         client = mlflow.MlflowClient()
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         (run,) = client.search_runs(experiments)
+        print(f"{describe_processor()}\n")
         print(search(client, run, times, variables))
 
 

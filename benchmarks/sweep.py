@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from benchmarks.bench import keep_to_cores
 from benchmarks.clone import Clone
+from benchmarks.machine import describe_processor
 from benchmarks.table import table
 
 PARAMS: dict[str, object] = {
@@ -85,7 +86,7 @@ def main() -> None:
         [name, *(f"{value:.4f}" for value in line[:2]), *(f"{value:.3g}" for value in line[2:])]
         for name, line in zip(names, [*lines, means], strict=True)
     ]
-    print(table(HEADER, rows))
+    print(f"{describe_processor()}\n\n{table(HEADER, rows)}")
 
 
 if __name__ == "__main__":

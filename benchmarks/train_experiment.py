@@ -27,8 +27,9 @@ def train(params: Params) -> dict[str, object]:
     """Return what was measured of a training.
 
     Returns:
-        `fit_seconds`, in which the network is also built; `epochs`, for each the seconds from the
-        start to its end, and the validation accuracy then; and the test `accuracy`.
+        `images` that were trained on; `fit_seconds`, in which the network is also built; `epochs`,
+        for each the seconds from the start to its end, and the validation accuracy then; and the
+        test `accuracy`.
     """
     dataset = read_dataset(RAW / params.prepare.dataset, params.prepare.image_size)
     chosen = select_splits(dataset, params.prepare)
@@ -44,7 +45,8 @@ def train(params: Params) -> dict[str, object]:
     seconds = time.perf_counter() - start
     predicted = evaluate.predict(model, test, classes).argmax(axis=1)
     accuracy = float((predicted == test.labels).mean())
-    return {"fit_seconds": seconds, "epochs": epochs, "accuracy": accuracy}
+    images = len(chosen["train"].labels)
+    return {"images": images, "fit_seconds": seconds, "epochs": epochs, "accuracy": accuracy}
 
 
 def main() -> None:

@@ -6,13 +6,13 @@ of this machine, so more workers than cores cannot be quicker than as many as th
 """
 
 import argparse
-import os
 import tempfile
 from pathlib import Path
 from statistics import median
 
 from benchmarks.bench import report
 from benchmarks.clone import Clone
+from benchmarks.machine import describe_processor
 from benchmarks.table import number, table
 
 WORKERS = (1, 2, 4)
@@ -27,13 +27,6 @@ with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as training:
             print(time.perf_counter(), flush=True)
 sys.exit(training.returncode)
 """
-
-
-def count_cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def measure(clone: Clone, workers: int) -> float:
@@ -70,7 +63,7 @@ def main() -> None:
         "--images", type=int, default=IMAGES, help=f"to train with (default: {IMAGES:,})"
     )
     images = parser.parse_args().images
-    print(f"{images:,} images, {count_cores()} cores\n\n{compare(images)}")
+    print(f"{images:,} images, {describe_processor()}\n\n{compare(images)}")
 
 
 if __name__ == "__main__":

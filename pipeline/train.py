@@ -18,7 +18,7 @@ from pipeline.model.memory import machine_bytes, require_room
 from pipeline.model.paths import MODEL
 from pipeline.provenance.params import load_params
 from pipeline.tracking.training_run import TrainingRun
-from pipeline.training import history, meeting
+from pipeline.training import history, meeting, processor
 from pipeline.training.checkpoint import Arrays, Checkpoint, add_gpus, identify_training
 from pipeline.training.cluster import Cluster
 from pipeline.training.params import TrainingSections
@@ -41,9 +41,10 @@ def measure_run(seconds: float, images: int) -> dict[str, float]:
 def _require_fit(params: TrainingSections, train: Split, classes: int) -> None:
     height, width, channels = train.images.shape[1:]
     batch_size = min(params.train.batch_size, len(train.labels)) // params.train.workers
-    memory = machine_bytes()
+    memory, precision = machine_bytes(), params.train.precision
+    shape = (height, width, channels)
     try:
-        require_room(params.model, (height, width, channels), classes, batch_size, memory)
+        require_room(params.model, shape, classes, batch_size, memory, precision)
     except ValueError as error:
         raise ParamsError(f"{PARAMS}: {error}") from None
 
@@ -71,6 +72,9 @@ def _lead(
             from pipeline.training import trainer
 
             runtime.configure(params.train.threads)
+            here, gpus = processor.read_processor(), runtime.count_gpus()
+            if warning := processor.warn_of_slowness(params.train.precision, here, gpus):
+                print(warning, flush=True)
             start = time.perf_counter() - seconds
 
             def save(state: Arrays) -> None:

@@ -66,6 +66,11 @@ def configure(_threads: int) -> None:
     """Do nothing: it gives the same bits anyway."""
 
 
+def count_gpus() -> int:
+    """Return that there are none."""
+    return 0
+
+
 # model/network.py
 
 

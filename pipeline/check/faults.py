@@ -85,6 +85,7 @@ def _find_misfit() -> Iterator[Fault]:
             len(raw.classes),
             batch_size // params.train.workers,
             machine_bytes(),
+            params.train.precision,
         )
     except PipelineError:
         return  # of params, which were checked before, or of data, which stage `prepare` checks

@@ -6,9 +6,10 @@ from pathlib import Path
 import psutil
 
 from pipeline.model.feature_maps import feature_map_size
-from pipeline.model.params import ModelParams
+from pipeline.model.params import ModelParams, Precision
 
 FLOAT = 4  # bytes
+VALUE: dict[Precision, int] = {"float32": FLOAT, "mixed_bfloat16": 2}  # of what a layer computes
 COPIES = 2  # of each weight: itself and its gradient; most optimizers keep more
 MAX_LAYERS = 1000  # more take minutes to build, and Python's stack
 # Where a container finds its own limit: with cgroups of version 2, and of version 1.
@@ -29,7 +30,11 @@ def machine_bytes(limits: Iterable[Path] = CONTAINER_LIMITS) -> int:
 
 
 def training_bytes(
-    params: ModelParams, image_shape: tuple[int, int, int], classes: int, batch_size: int
+    params: ModelParams,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    batch_size: int,
+    precision: Precision = "float32",
 ) -> int:
     """Return a lower bound: weights, their gradients, and what a batch leaves for the gradients.
 
@@ -40,6 +45,7 @@ def training_bytes(
         image_shape: height, width and channels of the images.
         classes: their number.
         batch_size: images in a step.
+        precision: of what layers compute; weights are float32.
 
     Raises:
         ValueError: nothing is left of the images.
@@ -60,7 +66,7 @@ def training_bytes(
         weights += units * count
         values += count
         units = count
-    return FLOAT * (COPIES * weights + batch_size * values)
+    return COPIES * FLOAT * weights + VALUE[precision] * batch_size * values
 
 
 def require_room(
@@ -69,6 +75,7 @@ def require_room(
     classes: int,
     batch_size: int,
     memory: int,
+    precision: Precision = "float32",
 ) -> None:
     """Check that a network can be trained in so many bytes of memory; see `training_bytes`.
 
@@ -78,7 +85,7 @@ def require_room(
     layers = sum(map(len, params.conv_blocks)) + len(params.dense_units)
     if layers > MAX_LAYERS:
         raise ValueError(f"model: has {layers:,} layers, at most {MAX_LAYERS:,} are allowed")
-    needed = training_bytes(params, image_shape, classes, batch_size)
+    needed = training_bytes(params, image_shape, classes, batch_size, precision)
     if needed > memory:
         raise ValueError(
             f"model: training takes at least {needed / 1e9:,.1f} GB of memory, and this machine "

@@ -3,6 +3,8 @@
 import json
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from pipeline.core import files
 from pipeline.core.errors import DataError, ParamsError
 from pipeline.core.params import PARAMS
 from pipeline.model import archive, outputs
-from pipeline.model.params import ModelParams
+from pipeline.model.params import ModelParams, Precision
 from pipeline.model.runtime import keras
 
 
@@ -20,6 +22,7 @@ def build_network(
     classes: int,
     *,
     synchronized: bool = False,
+    precision: Precision = "float32",
 ) -> keras.Model:
     """Build the network: raw pixels in, a probability for each class out.
 
@@ -37,13 +40,15 @@ def build_network(
         classes: their number.
         synchronized: whether batch norm takes the statistics of all replicas together; the
             weights are the same.
+        precision: in which all layers but the softmax compute; weights are float32.
 
     Raises:
         ParamsError: the images are too small for it.
-        ValueError: its last layer is no softmax.
+        ValueError: its last layer is no softmax, or one that does not compute in float32.
     """
     try:
-        network = _connect(params, image_shape, classes, synchronized)
+        with _computing_in(precision):
+            network = _connect(params, image_shape, classes, synchronized)
     except ValueError as error:  # Keras's, of a layer that would leave nothing of them
         height, width, _ = image_shape
         raise ParamsError(
@@ -52,6 +57,17 @@ def build_network(
         ) from error
     outputs.run(network, keras.Input(image_shape))  # as evaluation will, after training
     return network
+
+
+@contextmanager
+def _computing_in(precision: Precision) -> Iterator[None]:
+    """Let the layers that are built in the block have this policy, whichever is set elsewhere."""
+    kept = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(kept)
 
 
 def _connect(
@@ -98,7 +114,8 @@ def _connect(
         values = layers.Dense(units, use_bias=use_bias, name=name)(values)
         values = layers.ReLU(name=f"{name}_relu")(normalize(values, name))
         values = layers.Dropout(params.dropout, name=f"{name}_dropout")(values)
-    probabilities = layers.Dense(classes, activation="softmax", name="probabilities")(values)
+    softmax = layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")
+    probabilities = softmax(values)
     network = keras.Model(pixels, probabilities, name="classifier")
     if params.residual:
         return network

@@ -43,7 +43,7 @@ def run(model: keras.Model, pixels: tf.Tensor) -> Outputs:
             which the model itself would round off, count.
 
     Raises:
-        ValueError: the last layer is another one.
+        ValueError: the last layer is another one, or does not compute in float32.
     """
     _require_softmax(model)
     layers: list[keras.Layer] = []
@@ -83,3 +83,5 @@ def _require_softmax(model: keras.Model) -> None:
             f"{model.name}: its last layer, {layer.name}, must be a softmax: Dense with this "
             "activation, Softmax or Activation"
         )
+    if layer.compute_dtype != "float32":
+        raise ValueError(f'{model.name}: its last layer, {layer.name}, must have dtype="float32"')

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from pipeline.core.params import Count, Fraction, Strict, neutral
 
+Precision = Literal["float32", "mixed_bfloat16"]  # Keras's names
+
 
 class ModelParams(Strict):
     """The network's architecture."""

@@ -51,7 +51,7 @@ keras.config.set_floatx("float32")
 keras.config.set_epsilon(1e-7)
 keras.config.set_image_data_format("channels_last")
 
-__all__ = ["EVALUATION_BATCH_SIZE", "configure", "keras", "tf"]
+__all__ = ["EVALUATION_BATCH_SIZE", "configure", "count_gpus", "keras", "tf"]
 
 EVALUATION_BATCH_SIZE = 250  # fixed: predictions differ in their last bits with the batch size
 
@@ -64,3 +64,8 @@ def configure(threads: int) -> None:
     """
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
+
+
+def count_gpus() -> int:
+    """Return the number of GPUs that TensorFlow sees, without starting it."""
+    return len(tf.config.list_physical_devices("GPU"))

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 from pydantic import Field
 
 from pipeline.core.params import Count, Fraction, Sections, Strict, neutral
-from pipeline.model.params import ModelParams, RuntimeParams
+from pipeline.model.params import ModelParams, Precision, RuntimeParams
 
 
 class AugmentationParams(Strict):
@@ -45,6 +45,10 @@ class TrainParams(RuntimeParams):
     workers: int = Field(ge=1, le=1024)
     """Processes that train together, each with its share of every batch; another number sums in
     another order: other bits."""
+    precision: Precision = neutral("float32")
+    """Of what the network computes in training and validation. `mixed_bfloat16` computes all but
+    the last layer and the loss in bfloat16, which is faster on a processor that has instructions
+    for it; weights stay float32, and the saved model computes in float32."""
 
 
 class TrainingSections(Sections):

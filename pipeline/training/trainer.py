@@ -94,6 +94,7 @@ def _build_learner(
             train.images.shape[1:],
             classes,
             synchronized=strategy.num_replicas_in_sync > 1,
+            precision=params.train.precision,
         )
         augment = None
         if any(params.augmentation.model_dump().values()):

@@ -22,6 +22,14 @@ def test_weights_their_gradients_and_the_values_of_a_batch_count() -> None:
     assert found == 4 * (2 * weights + 64 * values)
 
 
+def test_values_take_half_as_much_in_bfloat16_but_weights_do_not() -> None:
+    weights, values = 9 * 1 * 4 + 13 * 13 * 4 * 10, 26 * 26 * 4 + 10
+
+    found = training_bytes(make([[4]], 3, dense_units=[]), SHAPE, 10, 64, "mixed_bfloat16")
+
+    assert found == 4 * 2 * weights + 2 * 64 * values
+
+
 def test_residual_blocks_keep_the_size() -> None:
     weights = 9 * 1 * 4 + 14 * 14 * 4 * 10
     values = 28 * 28 * 4 + 10

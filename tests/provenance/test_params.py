@@ -131,6 +131,7 @@ def test_params_cannot_be_changed() -> None:
         ("train.seed: 4294967295", 4294967295),
         ("train.threads: 1024", 1024),
         ("train.workers: 64", 64),
+        ("train.precision: mixed_bfloat16", "mixed_bfloat16"),
         ("evaluate.confidence: 1e-9", 1e-9),
         ("evaluate.images: [7, 0]", [7, 0]),
     ],
@@ -269,6 +270,10 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
             "train.learning_rate_schedule: must be one of constant, cosine, got null",
         ),
         ("train.weight_decay: -1", "train.weight_decay: must be at least 0, got -1"),
+        (
+            "train.precision: float16",
+            "train.precision: must be one of float32, mixed_bfloat16, got 'float16'",
+        ),
         (
             "train.early_stopping_patience: 0",
             "train.early_stopping_patience: must be at least 1 or null, got 0",

@@ -61,6 +61,7 @@ OTHERS = {
     "train.seed": 1,
     "train.threads": 1,
     "train.workers": 2,
+    "train.precision": "mixed_bfloat16",
     "evaluate.images": [0],
     "evaluate.confidence": 0.99,
 }
