@@ -1,5 +1,6 @@
 """A reproducible training pipeline: prepare -> train -> evaluate -> plot."""
 
+import gc
 import os
 
 # Read when the libraries are first imported, so set before any of them is.
@@ -9,6 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else a screenful, also whe
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 if "DVC_STAGE" in os.environ:  # from now on, since TensorFlow takes seconds to import
+    gc.disable()  # until all is imported: see `core/imports.py`
+
     from pipeline.core import stage
 
     stage.watch_dvc()

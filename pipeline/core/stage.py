@@ -1,5 +1,6 @@
 """What every command of the pipeline does around its `main`."""
 
+import gc
 import os
 import signal
 import sys
@@ -24,6 +25,8 @@ def run(main: Callable[[], None], check: Callable[[], object] = lambda: None) ->
     What `check` refuses is said before any work is done. SIGTERM and Ctrl-C unwind `main`, so that
     it leaves no temporary file, with the exit codes that shells use for them (143 and 130).
     """
+    gc.freeze()  # what was imported stays
+    gc.enable()
     signal.signal(signal.SIGTERM, _exit_terminated)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.core.imports import importing
+
 
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
@@ -42,7 +44,7 @@ def _hidden(*modules: str) -> Iterator[None]:
 
 
 # Keras takes these where they are installed, for what no stage uses: a quarter of its import.
-with _quiet_stderr(), _hidden("matplotlib.pyplot", "sklearn"):
+with importing(), _quiet_stderr(), _hidden("matplotlib", "scipy", "sklearn"):
     import keras
     import tensorflow as tf
 

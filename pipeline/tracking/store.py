@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.imports import importing
 from pipeline.core.package import command
 from pipeline.provenance.git import ROOT
 from pipeline.tracking.database import (
@@ -72,11 +73,12 @@ def import_mlflow() -> ModuleType:
     # What is said takes a line or two: no bars for small files.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    import mlflow
-    import mlflow.models
+    with importing():
+        import mlflow
+        import mlflow.models
 
-    if database():
-        import mlflow.store.tracking.sqlalchemy_store
+        if database():
+            import mlflow.store.tracking.sqlalchemy_store
 
     # What fails is raised, too, and said in one line; MLflow would log a traceback before.
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
