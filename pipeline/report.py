@@ -1,6 +1,7 @@
-"""Say what a state changed against BASE, and whether the difference is real, as Markdown.
+"""Say what a state changed against BASE, and whether the difference is real.
 
-It needs only what is in Git: no DVC remote, no TensorFlow.
+On a terminal in short; into a pipe or with --output as Markdown, with everything. It needs only
+what is in Git: no DVC remote, no TensorFlow.
 """
 
 import argparse
@@ -91,7 +92,12 @@ def _report(args: argparse.Namespace) -> "Findings":
             old = stack.enter_context(at_commit(args.base))
         lookup.ask(old.state_id, new.state_id)
         findings = find(old, new, in_working_tree() if args.reproduced else None, check)
-        write(old, new, findings, lookup, args.output)
+        if sys.stdout.isatty() and args.output is None:
+            from pipeline.review.terminal import show
+
+            show(old, new, findings, lookup)
+        else:
+            write(old, new, findings, lookup, args.output)
     return findings
 
 

@@ -73,7 +73,7 @@ def measures_table(measures: Sequence[Measure], *, judged: bool = True) -> str:
                 literal(m.name),
                 _with_interval(m.old, m.old_interval),
                 _with_interval(m.new, m.new_interval),
-                _change(m),
+                change_of(m),
                 "worse" if judged and m.worse else "",
             )
             for m in changed
@@ -151,23 +151,28 @@ def p_value(value: float) -> str:
     return f"= {value:.2g}" if value >= 1e-4 else "< 0.0001"
 
 
+def shown_value(value: float | None) -> str:
+    """Return a metric: a count as it is, another with four digits."""
+    if value is None:
+        return "missing"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+
+
+def change_of(measure: Measure) -> str:
+    """Return by how much a metric changed; nothing where it is missing on a side."""
+    if measure.old is None or measure.new is None:
+        return ""
+    difference = measure.new - measure.old
+    return f"{difference:+,}" if isinstance(difference, int) else f"{difference:+.4f}"
+
+
 def _code(value: object) -> str:
     plain = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
     return f"`{' '.join(re.sub('[`|]', '', plain).split())}`"
 
 
 def _with_interval(value: float | None, limits: tuple[float, float] | None) -> str:
-    if value is None:
-        return "missing"
-    number = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-    return number + (f" ({limits[0]:.4f} to {limits[1]:.4f})" if limits else "")
-
-
-def _change(measure: Measure) -> str:
-    if measure.old is None or measure.new is None:
-        return ""
-    difference = measure.new - measure.old
-    return f"{difference:+,}" if isinstance(difference, int) else f"{difference:+.4f}"
+    return shown_value(value) + (f" ({limits[0]:.4f} to {limits[1]:.4f})" if limits else "")
 
 
 def _recall(row: "pd.Series[float]", side: str) -> str:

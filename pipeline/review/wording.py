@@ -19,17 +19,21 @@ def headline(old: Revision, new: Revision, judgement: Judgement, *, stale: bool)
             "## Stale: these are not the metrics of this state\n\n"
             f"What they say: **{title(judgement)}**."
         )
+    return f"{verdict}\n\n{accuracies(old, new, judgement)}"
+
+
+def accuracies(old: Revision, new: Revision, judgement: Judgement) -> str:
+    """Say what happened to the test accuracy, and of which states."""
     before, after = old.evaluation.accuracy, new.evaluation.accuracy
     names = f"From {escape(old.name)} to {escape(new.name)}."
     if judgement.verdict is Verdict.NOT_COMPARABLE:
         tested = f"{_tested_on(old)}, and {after:.4f} on {_tested_on(new)}"
-        return f"{verdict}\n\nTest accuracy {before:.4f} on {tested}. {names}"
+        return f"Test accuracy {before:.4f} on {tested}. {names}"
     images = f"{new.evaluation.samples:,} test images"
     if judgement.shared and judgement.shared < max(s.evaluation.samples for s in (old, new)):
         images = f"the first {judgement.shared:,} test images, which both were tested on"
     change = points(judgement.images.difference)
     return (
-        f"{verdict}\n\n"
         f"Test accuracy **{before:.4f} → {after:.4f}**: {change} ({interval(judgement.images)}) "
         f"on {images}. {names}"
     )

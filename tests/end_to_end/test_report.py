@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -460,6 +461,64 @@ def test_line_ends_and_attributes_do_not_change_what_a_commit_holds(
     (repo.path / ".gitattributes").write_text("dvc.yaml export-ignore\n")
     repo.commit("Set attributes")
     assert "stale" not in run("main~", "--head", "main", "--fail-on", "stale")
+
+
+@pytest.fixture
+def terminal(
+    repo: ReviewRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[], str]:
+    """Prepare to run the command against main on a terminal of 100 columns with colours."""
+    monkeypatch.chdir(repo.path)
+    monkeypatch.setenv("PIPELINE_MLFLOW", "off")
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "TTY_COMPATIBLE", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def run_report() -> str:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        monkeypatch.setattr(sys, "argv", ["report", "main"])
+        report.main()
+        return capsys.readouterr().out
+
+    return run_report
+
+
+def test_on_a_terminal_a_report_is_short_and_has_colours(
+    repo: ReviewRepository, terminal: Callable[[], str]
+) -> None:
+    known_spread(repo, NEAR)
+    propose(repo, 100, 0, train__epochs=20)
+    lines = terminal().splitlines()
+    assert "A real improvement" in lines[0]
+    assert "\x1b[1;32m" in lines[0]
+    plain = [re.sub(r"\x1b\[[\d;]*m", "", line).rstrip() for line in lines]
+    assert "0.9578 → 0.9678: +1.00 points" in plain[1]
+    assert len(lines) < 30
+    assert max(map(len, plain)) <= 100
+    assert any(re.fullmatch(r"model\.dropout +0\.0 → 0\.3", line) for line in plain)
+    assert any(
+        re.fullmatch(r"test accuracy +0\.9578 → 0\.9678 ▲ \+0\.0100", line) for line in plain
+    )
+    assert any(line.endswith("\x1b[32m▲ +0.0100\x1b[0m") for line in lines)
+
+
+def test_no_color_leaves_a_terminals_report_without(
+    repo: ReviewRepository, terminal: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    propose(repo, 0, 100)
+    text = terminal()
+    assert "▼ -0.0100" in text
+    assert not re.search(r"\x1b\[[\d;]*3\d", text)
+
+
+def test_values_of_a_base_do_not_steer_the_terminal(
+    repo: ReviewRepository, terminal: Callable[[], str]
+) -> None:
+    propose(repo, 0, 0, train__optimizer="\x1b]0;owned\x07[red]adam")
+    assert "\x1b]" not in terminal()
+    assert "]0;owned[red]adam" in terminal()
 
 
 def test_same_model_is_no_difference_whatever_the_seeds(
