@@ -1,8 +1,10 @@
-"""What was changed between two states: params, stages and why they ran, packages."""
+"""What was changed between two states: params, stages and why they ran, packages, errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from pipeline.data.paths import RAW
 from pipeline.provenance.packages import EFFECTS, Pin, describe_versions, parse_lock
@@ -62,6 +64,25 @@ def changed_packages(old: Revision, new: Revision) -> list[tuple[str, str, str]]
         name: [describe_versions(side, name) or ABSENT for side in pins] for name in EFFECTS
     }
     return [(name, before, after) for name, (before, after) in versions.items() if before != after]
+
+
+def changed_images(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the errors that only the new model makes, and those that only the old one makes.
+
+    Those come first of which the model that errs is surest.
+
+    Args:
+        old: one row for each image that the old model misclassifies, with columns image and
+            probability.
+        new: likewise for the new model.
+    """
+    broken, fixed = (
+        one[~one["image"].isin(other["image"])].sort_values(
+            ["probability", "image"], ascending=[False, True]
+        )
+        for one, other in ((new, old), (old, new))
+    )
+    return broken, fixed
 
 
 def _compare_stage(name: str, before: LockedStage, after: LockedStage) -> StageChange:

@@ -20,6 +20,7 @@ from pipeline.figures.figure_style import (
     styled,
 )
 from pipeline.figures.picture_parts import caption_errors, draw_image, grey_colours
+from pipeline.review import changes
 
 PER_ROW, ROWS = 8, 2
 CELL, SIDE = 0.82, 0.58  # inches: of an image with its captions, and of the image
@@ -38,14 +39,12 @@ def changed_images(old: pd.DataFrame, new: pd.DataFrame, images: ByteArray) -> F
         new: likewise for the new model.
         images: the test images, (N, height, width, channels).
     """
+    broken, fixed = changes.changed_images(old, new)
     parts = [
-        (new[~new["image"].isin(old["image"])], "Broken", "right before, wrong now", VERMILLION),
-        (old[~old["image"].isin(new["image"])], "Fixed", "wrong before, right now", BLUE),
+        (broken, "Broken", "right before, wrong now", VERMILLION),
+        (fixed, "Fixed", "wrong before, right now", BLUE),
     ]
-    ranked = [
-        part.sort_values(["probability", "image"], ascending=[False, True]).head(PER_ROW * ROWS)
-        for part, *_ in parts
-    ]
+    ranked = [part.head(PER_ROW * ROWS) for part, *_ in parts]
     every = pd.concat(ranked)
     captions, size = caption_errors(every, 10, CELL)
     row = 1.24 if "\n" in "".join(captions) else 1.12

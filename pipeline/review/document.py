@@ -1,7 +1,7 @@
 """The report: what it finds, and how it is put together."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from pipeline.core import files
 from pipeline.provenance.packages import EFFECTS, find_unlocked
 from pipeline.provenance.paths import PACKAGES
 from pipeline.provenance.truth import find_edited, find_false
-from pipeline.review import changes, measures, pictures, tables, verdict, wording
+from pipeline.review import changes, measures, pictures, tables, text_pictures, verdict, wording
 from pipeline.review.mlflow_runs import Lookup
 from pipeline.review.reproduction import Reproduction, check_reproduction
 from pipeline.review.revision import Revision
@@ -19,6 +19,9 @@ from pipeline.statistics import paired
 
 REPORT = "report.md"
 SHOWN = 10  # warnings of one kind
+# Characters of what is printed. GitHub takes 65,536 in a comment, of which the workflow needs some.
+LIMIT = 55_000
+LEFT_OUT = "_A section that is too long for a comment is in the report of `--output DIR`._"
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def _warnings(old: Revision, new: Revision, judgement: verdict.Judgement) -> Ite
 def write(
     old: Revision, new: Revision, findings: Findings, lookup: Lookup, folder: Path | None
 ) -> None:
-    """Print the report; with a folder, write it there as well, with its pictures beside it."""
+    """Print the report, as a comment that fits; write all of it into a folder, with pictures."""
     judgement, level = findings.judgement, 1 - verdict.LEVEL
     same_names = old.class_counts.keys() == new.class_counts.keys()
     whole = judgement.shared == old.evaluation.samples == new.evaluation.samples
@@ -113,15 +116,31 @@ def write(
         tables.folded("Over seeds", table(spreads)) if spreads else "",
         tables.folded("Figures before and after", figures) if figures else "",
     ]
-    drawn = [*pictures.draw(old, new, judgement, folder)] if folder else []
+    changed = pictures.find_changed(old, new, judgement)
+    drawn = [*pictures.draw(old, new, changed, folder)] if folder else []
     if folder:  # before the first line is printed: who reads it may leave
         files.write_text(folder / REPORT, _join([*sections, *drawn]))
-    print(_join(sections), end="", flush=True)
+    shown = text_pictures.show_pictures(old, new, changed)
+    print(_join(shorten([*sections, *shown])), end="", flush=True)
     runs = tables.runs_list(old, new, lookup.answer())  # the last, as it may take seconds
     if runs and folder:
         files.write_text(folder / REPORT, _join([*sections, *drawn, runs]))
     if runs:
         print(f"\n{runs}", flush=True)
+
+
+def shorten(sections: Sequence[str], limit: int = LIMIT) -> list[str]:
+    """Leave out the longest sections of a report until it fits into a comment.
+
+    Args:
+        sections: in Markdown.
+        limit: characters that all of them may have.
+    """
+    kept = list(sections)
+    while sum(map(len, kept)) > limit and max(map(len, kept)) > len(LEFT_OUT):
+        longest = max(range(len(kept)), key=lambda index: len(kept[index]))
+        kept[longest] = LEFT_OUT
+    return kept
 
 
 def _compare_recalls(old: Revision, new: Revision, level: float) -> str:

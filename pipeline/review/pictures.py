@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from pipeline.core import files, splits
 from pipeline.core.arrays import ByteArray
 from pipeline.core.errors import DataError, PipelineError
@@ -15,9 +17,33 @@ from pipeline.review.revision import Revision
 
 CHANGED_IMAGES, CURVES = "changed_images.png", "training_curves.png"
 
+# Of two states, the errors on the images that both were tested on, and these images.
+ChangedImages = tuple[pd.DataFrame, pd.DataFrame, ByteArray]
 
-def draw(old: Revision, new: Revision, judgement: verdict.Judgement, folder: Path) -> Iterator[str]:
+
+def find_changed(
+    old: Revision, new: Revision, judgement: verdict.Judgement
+) -> ChangedImages | str | None:
+    """Return what shows the images that changed, or why they cannot be shown; None without any."""
+    if not judgement.pairs or not (judgement.pairs.fixed or judgement.pairs.broken):
+        return None
+    before, after = (verdict.first_errors(side, judgement.shared) for side in (old, new))
+    try:
+        return before, after, read_test_images(new)
+    except DataError as error:  # the raw images need not be in Git
+        return f"The images that changed cannot be shown: {tables.sentence(str(error))}"
+
+
+def draw(
+    old: Revision, new: Revision, changed: ChangedImages | str | None, folder: Path
+) -> Iterator[str]:
     """Draw the pictures into a folder, and yield the Markdown that shows them.
+
+    Args:
+        old: the base.
+        new: the head.
+        changed: as `find_changed` returns it.
+        folder: for the files.
 
     Raises:
         PipelineError: the folder cannot be written.
@@ -32,17 +58,15 @@ def draw(old: Revision, new: Revision, judgement: verdict.Judgement, folder: Pat
     except OSError as error:
         raise PipelineError(f"--output {folder}: cannot be written: {error.strerror}") from error
     yield "### Pictures"
-    if judgement.pairs and (judgement.pairs.fixed or judgement.pairs.broken):
-        try:
-            before, after = (
-                picture_parts.shorten_classes(errors, [*new.class_counts])
-                for errors in (verdict.first_errors(s, judgement.shared) for s in (old, new))
-            )
-            figure = comparison_figures.changed_images(before, after, read_test_images(new))
-            files.write_bytes(folder / CHANGED_IMAGES, figure_style.to_png(figure))
-            yield f"![Images that the change broke and fixed]({CHANGED_IMAGES})"
-        except DataError as error:  # the raw images need not be in Git
-            yield f"The images that changed cannot be shown: {tables.sentence(str(error))}"
+    if isinstance(changed, tuple):
+        *errors, images = changed
+        classes = [*new.class_counts]
+        before, after = (picture_parts.shorten_classes(side, classes) for side in errors)
+        figure = comparison_figures.changed_images(before, after, images)
+        files.write_bytes(folder / CHANGED_IMAGES, figure_style.to_png(figure))
+        yield f"![Images that the change broke and fixed]({CHANGED_IMAGES})"
+    elif changed:
+        yield changed
     curves = comparison_figures.training_curves(old.history, new.history)
     files.write_bytes(folder / CURVES, figure_style.to_png(curves))
     yield f"![Training curves before and after]({CURVES})"
