@@ -56,6 +56,7 @@ SMALL = {
 def edit_params(path: Path, changes: Mapping[str, object]) -> None:
     """Set params of a file by their dotted names."""
     yaml = YAML()
+    yaml.default_flow_style = False  # as DVC does
     params = yaml.load(path)
     for name, value in changes.items():
         section, key = name.split(".")
