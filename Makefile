@@ -22,11 +22,9 @@ ORIGIN := { pwd; $(PYTHON) -V; cat requirements/main.txt; }
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Without --wait-for-lock, a training that ends while `dvc push` is at work would be lost.
 repro: venv  ## run what has changed: dvc repro
 	@.venv/bin/python -m pipeline.check --stages
-	@$(IN_VENV) dvc --wait-for-lock repro
-	@.venv/bin/python -m pipeline.summary
+	@$(IN_VENV) python -m pipeline.repro
 
 seeds: venv  ## train with several seeds (SEEDS, default 5): how much the accuracy varies
 	@$(IN_VENV) python -m pipeline.seeds --seeds $(or $(SEEDS),5)
@@ -99,7 +97,7 @@ venv:
 	@$(ORIGIN) | cmp -s - .venv/origin || { \
 	  $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	    { echo 'Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.12 ...' >&2; exit 1; }; \
-	  echo 'Setting up .venv (once; takes one to three minutes)'; \
+	  echo 'Setting up .venv (once; 3.1 GB, takes one to three minutes)'; \
 	  rm -rf .venv && hash -r && $(PYTHON) -m venv .venv && \
 	  $(PIP_INSTALL) -r requirements/main.txt && $(COMPILE) && \
 	  .venv/bin/python -m pipeline.plots_page .venv/plots.html && \

@@ -368,8 +368,8 @@ def test_state_as_dvc_made_it_is_not_stale(run: Report) -> None:
 
 def test_dependency_that_the_lock_lacks_is_stale(repo: ReviewRepository, run: Report) -> None:
     path = repo.path / "dvc.yaml"
-    path.write_text(path.read_text().replace("- pipeline/plot.py", "- pipeline/summary.py"))
-    with pytest.raises(PipelineError, match=r"stage plot depends on pipeline/summary.py"):
+    path.write_text(path.read_text().replace("- pipeline/plot.py", "- pipeline/repro.py"))
+    with pytest.raises(PipelineError, match=r"stage plot depends on pipeline/repro.py"):
         run("main", "--fail-on", "stale")
 
 

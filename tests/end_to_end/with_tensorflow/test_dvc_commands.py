@@ -146,14 +146,6 @@ def test_terminal_also_shows_how_far_each_epoch_is(clone: Clone) -> None:
     assert len(re.findall("^Epoch [12]/2: loss", shown, re.MULTILINE)) == 2
 
 
-def test_summary_says_what_was_reached_and_what_to_type_next(reproduced: Clone) -> None:
-    evaluation = json.loads((reproduced.path / "metrics/evaluation.json").read_text())
-    output = reproduced.run("python", "-m", "pipeline.summary").stdout
-    assert f"Test accuracy {evaluation['accuracy']:.4f}, 95% interval" in output
-    assert f"{evaluation['errors']} of 300 images" in output
-    assert "make ui" in output
-
-
 def test_locks_pin_every_package_by_hash_and_name_no_index() -> None:
     locks = list((ROOT / "requirements").glob("*.txt"))
     assert ROOT / "requirements/main.txt" in locks

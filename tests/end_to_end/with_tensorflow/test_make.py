@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.conftest import Clone
-from tests.ui import serve_ui, use_this_environment
+from tests.ui import serve_ui
 
 TARGETS = [
     "help",
@@ -114,14 +114,6 @@ def test_interrupted_setup_starts_afresh(make_venv: "MakeVenv") -> None:
 
 def test_environment_has_no_conflicting_packages() -> None:
     subprocess.run([sys.executable, "-m", "pip", "check"], check=True)
-
-
-def test_repro_says_what_it_got_and_what_comes_next(clone: Clone) -> None:
-    use_this_environment(clone)
-    output = clone.run("make", "-o", "venv", "repro").stdout
-    assert "Data and pipelines are up to date." in output
-    assert "Test accuracy" in output
-    assert "make ui" in output
 
 
 def test_ui_listens_on_loopback_only(clone: Clone) -> None:

@@ -343,7 +343,7 @@ def test_each_epoch_is_a_permutation_that_follows_from_seed_and_epoch() -> None:
     assert order(1, 2) == orders[4]
 
 
-@pytest.mark.parametrize("stage", ["prepare", "plot", "publish", "summary"])
+@pytest.mark.parametrize("stage", ["prepare", "plot", "publish", "repro"])
 def test_stages_without_the_model_do_not_import_tensorflow(stage: str) -> None:
     code = f"import sys, pipeline.{stage}; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
