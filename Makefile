@@ -15,7 +15,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 ORIGIN := { pwd; $(PYTHON) -V; cat requirements/main.txt; }
 
 .DEFAULT_GOAL := help
-.PHONY: help repro check seeds fashion-mnist experiments sweep report test test-fast lint lock bench
+.PHONY: help repro check seeds fashion-mnist experiments compare sweep report test test-fast lint lock bench
 .PHONY: ui publish promote serve explore mlflow-server
 .PHONY: venv venv-explore venv-remotes venv-server venv-sweep venv-dev
 
@@ -34,6 +34,9 @@ fashion-mnist: venv  ## get Fashion-MNIST, from Debian's package if it is there,
 
 experiments: venv  ## run the lesson's experiments (docs/experiments.md), or those in NAMES
 	@$(IN_VENV) python -m pipeline.experiments $(NAMES)
+
+compare: venv  ## list HEAD and all DVC experiments: what differs, test accuracy with its interval
+	@.venv/bin/python -m pipeline.experiments.compare
 
 sweep: venv-sweep  ## search for better params: sweep.yaml (docs/sweep.md)
 	@$(IN_VENV) python -m pipeline.sweep

@@ -2,5 +2,5 @@
 
 From the bottom up: `dvc_run` (one experiment of DVC, in a copy of the working tree), `definitions`
 (what `experiments.yaml` says), `runner` (one after another), `learning_curve`, `table` and `pages`
-(what the docs show of the recorded runs).
+(what the docs show of the recorded runs); `compare` lists all experiments in a terminal.
 """

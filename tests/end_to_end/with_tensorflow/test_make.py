@@ -16,6 +16,7 @@ TARGETS = [
     "seeds",
     "fashion-mnist",
     "experiments",
+    "compare",
     "sweep",
     "report",
     "test",
