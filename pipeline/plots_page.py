@@ -11,6 +11,15 @@ PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <title>Plots</title>
 {refresh_tag}
+<style>
+/* DVC puts the pictures of all revisions into one line, at full size, each after a name. */
+div[style*="nowrap"] { display: flex; flex-wrap: wrap; justify-content: center;
+  border: 0 !important; white-space: normal !important; }
+div[style*="nowrap"] > p { flex-basis: 100%%; }
+div[style*="nowrap"] > div { max-width: calc(50%% - 14px); border: 0 !important; }
+div[style*="nowrap"] > div:only-of-type { max-width: 800px; }
+img { max-width: 100%%; }
+</style>
 <script>%s</script>
 </head>
 <body>
