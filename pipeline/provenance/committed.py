@@ -23,11 +23,12 @@ from pipeline.provenance.commits import (
     commits_with,
     experiments,
 )
-from pipeline.provenance.git import extract, resolve
+from pipeline.provenance.git import extract
 from pipeline.provenance.origin import (
     Origin,
     describe_changes,
     params_at,
+    parent_of,
 )
 from pipeline.provenance.paths import LOCK, METRICS
 from pipeline.provenance.recorded import FILES, read_recorded
@@ -133,7 +134,7 @@ def _read(
     if edited := find_edited(recorded):
         raise FalseStateError(edited, recorded.state_id)
     digests = {path: made[str(path)] for path in state.STATE_FILES}
-    parent = resolve(f"{commit.sha}~")
+    parent = parent_of(commit.sha)
     base = parent if commit.experiment else commit.sha
     origin = Origin(
         commit=base,

@@ -1,6 +1,7 @@
 """Where a state comes from: its commit, its experiment, and what sets it apart."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,17 +67,39 @@ def present_origin(params: Params) -> Origin:
         branch=git("branch", "--show-current") or (_branch_with(commit) if commit else ""),
         uncommitted=uncommitted,
         experiment=os.environ.get("DVC_EXP_NAME", ""),
-        changes=describe_changes(flatten(params), params_at("HEAD" if uncommitted else "HEAD~")),
+        changes=describe_changes(
+            flatten(params), params_at(_base(commit, uncommitted=uncommitted))
+        ),
         seconds=None if uncommitted or not seconds else int(seconds),
         user=git("var", "GIT_AUTHOR_IDENT", none=128).rpartition(" <")[0],  # who has no name set
     )
 
 
 def describe_changes(params: Mapping[str, object], base: Mapping[str, object]) -> str:
-    """Return the params that differ from `base`, or nothing where there is no base."""
+    """Return the params that differ from `base`, or nothing where there is no base.
+
+    They are without their section, but where two sections have a param of that name.
+    """
     before = NEUTRAL | dict(base)
     changed = {name: value for name, value in params.items() if before.get(name) != value}
-    return ", ".join(f"{name.partition('.')[2]}={value}" for name, value in changed.items() if base)
+    leaves = Counter(name.rpartition(".")[2] for name in params)
+    short = {name: name.rpartition(".")[2] for name in changed}
+    shown = {name if leaves[leaf] > 1 else leaf: changed[name] for name, leaf in short.items()}
+    return ", ".join(f"{name}={value}" for name, value in shown.items() if base)
+
+
+def parent_of(commit: str) -> str:
+    """Return the commit that tells what another one changes; nothing for the first one.
+
+    For a merge it is where the branches parted: it has the changes of both.
+
+    Raises:
+        GitError: Git cannot tell.
+    """
+    parents = git("rev-list", "--parents", "-n", "1", commit).split()[1:]
+    if len(parents) > 1:
+        return git("merge-base", "--octopus", *parents, none=1) or parents[0]
+    return parents[0] if parents else ""
 
 
 def params_at(revision: str) -> dict[str, object]:
@@ -85,7 +108,7 @@ def params_at(revision: str) -> dict[str, object]:
     Raises:
         GitError: Git cannot tell.
     """
-    commit = resolve(revision)
+    commit = resolve(revision) if revision else ""
     return flatten_sections(parse_yaml(read(commit, PARAMS))) if commit else {}
 
 
@@ -114,6 +137,14 @@ def flatten_sections(sections: Mapping[str, Any] | None) -> dict[str, object]:
         return flatten(Params.model_validate(unflatten(NEUTRAL | raw)))
     except ValidationError:
         return raw
+
+
+def _base(commit: str, *, uncommitted: bool) -> str:
+    """Return the commit to compare the working tree with."""
+    if not uncommitted or not commit:
+        return parent_of(commit) if commit else ""
+    merged = resolve("MERGE_HEAD")
+    return (git("merge-base", commit, merged, none=1) if merged else "") or commit
 
 
 def _branch_with(commit: str) -> str:

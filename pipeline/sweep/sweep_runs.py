@@ -4,7 +4,7 @@ These are no states of the pipeline: they carry none of the tags by which `publi
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ from pipeline.tracking.seed_group import PARENT_TAG
 if TYPE_CHECKING:
     from pipeline.tracking.store import MlflowClient
 
-SWEEP_TAG = "sweep"  # its id, on the parent
 TRIAL_TAG = "trial"  # its number, on a child
 OUTCOME_TAG = "outcome"
 
@@ -79,7 +78,7 @@ def show_sweep(sweep: Sweep, status: str) -> Iterator[None]:
 
 
 def _open_parent(client: "MlflowClient", experiment: str, sweep: Sweep) -> str:
-    found = runs.find(client, experiment, {SWEEP_TAG: sweep.sweep_id})
+    found = runs.find(client, experiment, {runs.SWEEP_TAG: sweep.sweep_id})
     if found:
         run = found[-1]
         for name, value in runs.process_tags().items():
@@ -87,7 +86,7 @@ def _open_parent(client: "MlflowClient", experiment: str, sweep: Sweep) -> str:
                 client.set_tag(run.info.run_id, name, value)
         return str(run.info.run_id)
     origin = present_origin(sweep.params)
-    tags = {SWEEP_TAG: sweep.sweep_id, **_source(origin.user), **runs.process_tags()}
+    tags = {runs.SWEEP_TAG: sweep.sweep_id, **_source(origin.user), **runs.process_tags()}
     parent: str = client.create_run(experiment, tags=tags).info.run_id
     runs.set_origin(client, parent, origin, f"sweep {sweep.sweep_id}")
     return parent
@@ -144,12 +143,22 @@ def _settle(client: "MlflowClient", parent: str, sweep: Sweep, status: str) -> N
     run = client.get_run(parent)
     changed = {name: v for name, v in shown.items() if run.data.metrics.get(name) != v}
     runs.log_metrics(client, parent, changed, seconds=time.time())
+    if best and "best_trial" in changed:
+        client.set_tag(parent, runs.DESCRIPTION_TAG, _describe_best(best, flatten(sweep.params)))
     if run.info.status == status:
         return
     if status == "RUNNING":
         client.update_run(parent, status)
     else:
         runs.end(client, parent, status)
+
+
+def _describe_best(best: Trial, base: Mapping[str, object]) -> str:
+    last = best.epochs[-1]
+    return (
+        f"Best so far is trial {best.number}: {describe_changes(dict(base) | best.changes, base)}."
+        f"\n\nValidation accuracy **{last['val_accuracy']:.4f}**, loss {last['val_loss']:.4f}."
+    )
 
 
 def _source(user: str) -> dict[str, str]:

@@ -143,6 +143,29 @@ def read_results(snapshot: Snapshot) -> dict[str, float]:
     return found
 
 
+def describe(snapshot: Snapshot) -> str:
+    """Return in two lines what a state is and what it reached, as Markdown.
+
+    It has nothing but what the state consists of, so it stays true.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    params = snapshot.params
+    splits_of = files.read_text(snapshot.folder / DATASET, json.loads)["splits"]
+    samples = {split["split"]: f"{split['samples']:,}" for split in splits_of}
+    tested = files.read_text(snapshot.folder / EVALUATION, json.loads)
+    network = f"convolutions {params['model.conv_blocks']}, dense {params['model.dense_units']}"
+    return (
+        f"**{params['prepare.dataset']}**, {samples['train']} training images; {network}; "
+        f"{params['train.epochs']} epochs of {params['train.optimizer']} with learning rate "
+        f"{params['train.learning_rate']}, seed {params['train.seed']}.\n\n"
+        f"Test accuracy **{tested['accuracy']:.4f}** ({tested['accuracy_low']:.4f} to "
+        f"{tested['accuracy_high']:.4f}): {tested['errors']:,} of {samples['test']} images are "
+        "misclassified."
+    )
+
+
 def _name_split(snapshot: Snapshot, split: str) -> str:
     return f"{snapshot.params['prepare.dataset']}-{split}"
 

@@ -10,7 +10,7 @@ from pipeline.provenance.params import Params
 from pipeline.provenance.snapshot import Snapshot, present_snapshot
 from pipeline.provenance.truth import FalseStateError
 from pipeline.tracking import runs, store
-from pipeline.tracking.content import add_missing, has_epochs_of, remove_undrawn
+from pipeline.tracking.content import add_missing, describe, has_epochs_of, remove_undrawn
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -144,6 +144,8 @@ def _settle(client: "MlflowClient", run: "Run", snapshot: Snapshot) -> None:
         values = {tag: snapshot.digests[path] for tag, path in md5.items()}
         values[runs.STATE_TAG] = snapshot.state_id
         client.log_batch(run_id, tags=[RunTag(tag, value) for tag, value in values.items()])
+    if runs.DESCRIPTION_TAG not in tags:  # it may be the user's
+        client.set_tag(run_id, runs.DESCRIPTION_TAG, describe(snapshot))
     if run.info.status == "RUNNING":
         runs.end(client, run_id, "FINISHED", seconds=_end_of(run, snapshot))
     for tag in {runs.INCOMPLETE_TAG, runs.FALSE_TAG} & client.get_run(run_id).data.tags.keys():

@@ -19,11 +19,13 @@ STATE_TAG = "state"  # its id, on the one complete run that each state has
 TRAINING_TAG = "training"  # the id of what the training was given
 KEY_TAG = "training_key"  # the digest of all that decides what it makes, such as code
 MODEL_TAG = "model_md5"
+SWEEP_TAG = "sweep"  # its id, on the parent of its trials
 RECIPE_TAG = "recipe"  # its id, on the parent of its runs, which is no state
 INCOMPLETE_TAG, NOT_EVALUATED = "incomplete", "not evaluated"
 UNCOMMITTED_TAG = "uncommitted"
 ERROR_TAG = "error"  # on a run that failed
 HOST_TAG, PROCESS_TAG = "host", "process"
+DESCRIPTION_TAG = "mlflow.note.content"  # shown above the run
 METRICS_PER_CALL = 1000  # a limit of MLflow
 
 

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from pipeline.core import stage
@@ -19,14 +20,24 @@ from pipeline.tracking import runs, store
 KEY = store.EXPERIMENT
 TAG = f"mlflow.sharedViewState.{KEY}"
 METRICS = ["test_accuracy", "test_errors", "val_accuracy"]
-GROUP_METRICS = ["seeds_accuracy_mean", "seeds_accuracy_std"]
-# Those that are changed most; all others can be added under "Columns".
-PARAMS = [
+# What the parents of several seeds and of a sweep show, by the tag that such a parent has.
+GROUP_METRICS = {
+    runs.RECIPE_TAG: ["seeds_accuracy_mean", "seeds_accuracy_std"],
+    runs.SWEEP_TAG: ["best_val_accuracy"],
+}
+# Data set, network and what is changed most come first, then the metrics. All others can be added
+# under "Columns".
+FIRST_PARAMS = [
+    "prepare.dataset",
+    "model.conv_blocks",
     "model.dropout",
     "train.epochs",
+    "train.learning_rate",
+]
+OTHER_PARAMS = [
+    "model.dense_units",
     "train.batch_size",
     "train.optimizer",
-    "train.learning_rate",
     "train.learning_rate_schedule",
     "train.seed",
 ]
@@ -35,8 +46,9 @@ CHARTS = "^((val_)?(accuracy|loss)|test_(accuracy|errors))$"  # of more than 30 
 
 def describe_view() -> str:
     """Return the view as the UI writes it, which takes what is left out as it is by itself."""
-    headings = {_metric(name): name for name in METRICS}
-    headings |= {f"params.`{name}`": name for name in PARAMS}
+    headings = {f"params.`{name}`": name for name in FIRST_PARAMS}
+    headings |= {_metric(name): name for name in METRICS}
+    headings |= {f"params.`{name}`": name for name in OTHER_PARAMS}
     columns = [*headings, *(f"attributes.`{name}`" for name in ("Dataset", "Models", "Source"))]
     state = {
         "selectedColumns": columns,
@@ -48,11 +60,12 @@ def describe_view() -> str:
     return json.dumps({"name": "Params and metrics", "createdAt": 0, "state": json.dumps(state)})
 
 
-def show_groups(view: str) -> str:
-    """Add to a view the columns of what the parents of several seeds show."""
+def show_groups(view: str, metrics: Sequence[str]) -> str:
+    """Add to a view the columns of what the parents of runs show, after the other metrics."""
     described = json.loads(view)
     state = json.loads(described["state"])
-    for number, name in enumerate(GROUP_METRICS, start=len(METRICS)):
+    start = len(FIRST_PARAMS) + len(METRICS)
+    for number, name in enumerate(metrics, start=start):
         if _metric(name) not in state["columnOrder"]:
             state["columnOrder"].insert(number, _metric(name))
             state["selectedColumns"].append(_metric(name))
@@ -74,8 +87,9 @@ def give_view() -> str:
         client, experiment = store.open_store()
         known = client.get_experiment(experiment).tags.get(TAG)
         view = known or describe_view()
-        if client.search_runs([experiment], f"tags.`{runs.RECIPE_TAG}` LIKE '%'", max_results=1):
-            view = show_groups(view)
+        for tag, metrics in GROUP_METRICS.items():
+            if client.search_runs([experiment], f"tags.`{tag}` LIKE '%'", max_results=1):
+                view = show_groups(view, metrics)
         if view != known:
             client.set_experiment_tag(experiment, TAG, view)
     return experiment

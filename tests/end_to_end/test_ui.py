@@ -73,7 +73,7 @@ def page(ui: Ui) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=BROWSER_OPTIONS)
         # MLflow draws only what is in view.
-        page = browser.new_page(viewport={"width": 3200, "height": 1600})
+        page = browser.new_page(viewport={"width": 4200, "height": 1600})
         page.set_default_timeout(TIMEOUT_MS)
         page.on("request", lambda request: requests.append(request.url))
         yield page

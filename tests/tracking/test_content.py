@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.tracking.content import has_epochs_of, read_results, remove_undrawn
+from pipeline.tracking.content import describe, has_epochs_of, read_results, remove_undrawn
 
 HISTORY = """epoch,loss,accuracy,val_loss,val_accuracy
 1,0.900000,0.700000,0.800000,0.750000
@@ -35,6 +35,28 @@ def test_run_with_other_epochs_is_of_another_state(
     run: Any = SimpleNamespace(info=SimpleNamespace(run_id="run"))
     snapshot: Any = SimpleNamespace(folder=tmp_path)
     assert has_epochs_of(client, run, snapshot) is expected
+
+
+def test_description_says_in_two_lines_what_a_run_is(tmp_path: Path) -> None:
+    (tmp_path / "metrics").mkdir()
+    evaluation = {"accuracy": 0.95, "accuracy_low": 0.94, "accuracy_high": 0.96, "errors": 1050}
+    splits = [{"split": "train", "samples": 52_000}, {"split": "test", "samples": 21_000}]
+    for name, values in (("evaluation", evaluation), ("dataset", {"splits": splits})):
+        (tmp_path / f"metrics/{name}.json").write_text(json.dumps(values) + "\n")
+    params = {
+        "prepare.dataset": "letters",
+        "model.conv_blocks": [[32, 64]],
+        "model.dense_units": [],
+        "train.epochs": 20,
+        "train.optimizer": "sgd",
+        "train.learning_rate": 0.1,
+        "train.seed": 3,
+    }
+    snapshot: Any = SimpleNamespace(folder=tmp_path, params=params)
+    what, reached = describe(snapshot).split("\n\n")
+    for words in ("letters", "52,000 training images", "[[32, 64]]", "20 epochs", "0.1", "seed 3"):
+        assert words in what
+    assert "**0.9500** (0.9400 to 0.9600): 1,050 of 21,000" in reached
 
 
 @pytest.fixture
