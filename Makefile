@@ -16,7 +16,7 @@ ORIGIN := { pwd; $(PYTHON) -V; cat requirements/main.txt; }
 
 .DEFAULT_GOAL := help
 .PHONY: help repro check seeds fashion-mnist experiments compare sweep report test test-fast lint lock bench
-.PHONY: ui publish promote serve explore mlflow-server
+.PHONY: check-sweep ui publish promote serve explore mlflow-server
 .PHONY: venv venv-explore venv-remotes venv-server venv-sweep venv-dev
 
 help:  ## list the targets
@@ -38,8 +38,11 @@ experiments: venv  ## run the lesson's experiments (docs/experiments.md), or tho
 compare: venv  ## list HEAD and all DVC experiments: what differs, test accuracy with its interval
 	@.venv/bin/python -m pipeline.experiments.compare
 
-sweep: venv-sweep  ## search for better params: sweep.yaml (docs/sweep.md)
+sweep: check-sweep venv-sweep  ## search for better params: sweep.yaml (docs/sweep.md)
 	@$(IN_VENV) python -m pipeline.sweep
+
+check-sweep: venv
+	@.venv/bin/python -m pipeline.sweep --check
 
 report: venv  ## say what the working tree, or HEAD, changed against main, or BASE; pictures go to OUTPUT
 	@.venv/bin/python -m pipeline.report $(BASE) $(if $(HEAD),--head $(HEAD)) $(if $(OUTPUT),--output $(OUTPUT))

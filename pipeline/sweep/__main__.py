@@ -131,12 +131,16 @@ def _describe_start(sweep_id: str, settings: Settings, journal: Journal, changed
 def main() -> None:
     """Search, say what is best, and run it if that is wanted."""
     parser = argparse.ArgumentParser(prog=command("sweep"), description=__doc__)
-    parser.add_argument("--run", action="store_true", help="run the best trial as an experiment")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--run", action="store_true", help="run the best trial as an experiment")
+    instead.add_argument("--check", action="store_true", help=f"check {SWEEP} only, without Ray")
     args = parser.parse_args()
     if args.run:
         require_copies()
     params = load_params()
     settings = read_settings(params)
+    if args.check:
+        return
     end_with_terminal()
     best, sweep_id, tracked = sweep(settings, params)
     name = f"sweep-{sweep_id}"

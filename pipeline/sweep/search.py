@@ -37,13 +37,13 @@ class Follower(tune.Callback):  # type: ignore[misc]
         self.cause = ""
 
     def on_trial_result(self, trial: TuneTrial, result: dict[str, Any], **_context: object) -> None:
-        """Write an epoch down, once."""
+        """Write an epoch down, once, and say what it reached, also where a trial is repeated."""
         if FAULT in result:
             return
         number, logs = trial.config["number"], {name: result[name] for name in MEASURES}
-        if self._journal.end_epoch(number, result[EPOCH], logs):
-            measures = ", ".join(f"{name} {logs[name]:.4f}" for name in MEASURES[2:])
-            print(f"trial {number}: epoch {result[EPOCH]}: {measures}", flush=True)
+        again = "" if self._journal.end_epoch(number, result[EPOCH], logs) else " (again)"
+        measures = ", ".join(f"{name} {logs[name]:.4f}" for name in MEASURES[2:])
+        print(f"trial {number}: epoch {result[EPOCH]}: {measures}{again}", flush=True)
 
     def on_trial_complete(self, trial: TuneTrial, **_context: object) -> None:
         """Say how a trial has ended."""

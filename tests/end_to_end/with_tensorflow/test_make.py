@@ -40,6 +40,7 @@ case "$*" in
         mkdir -p .venv/bin && cp "$0" .venv/bin/python && ln -s "$(command -v dvc)" .venv/bin ;;
     -V) echo "Python 3" ;;
     *"pip install"*) [ ! -e fail ] ;;
+    *"pipeline.sweep --check") [ ! -e faulty ] ;;
 esac
 """
 
@@ -101,6 +102,16 @@ def test_page_and_tests_have_locks_of_their_own(make_venv: "MakeVenv") -> None:
     locks = [f"requirements/{group}.txt" for group in ("remotes", "server", "sweep", "dev")]
     assert installs(make_venv("venv-dev")) == locks
     assert make_venv("venv-dev") == []
+
+
+def test_faulty_sweep_is_refused_before_anything_is_installed_for_it(
+    make_venv: "MakeVenv",
+) -> None:
+    assert installs(make_venv("sweep"))[-1] == "requirements/sweep.txt"
+    (make_venv.clone.path / ".venv/sweep.txt").unlink()
+    # The stand-in for Python refuses what pipeline.sweep would.
+    (make_venv.clone.path / "faulty").touch()
+    assert installs(make_venv("sweep", check=False)) == []
 
 
 def test_interrupted_setup_starts_afresh(make_venv: "MakeVenv") -> None:
