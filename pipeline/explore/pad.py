@@ -10,17 +10,22 @@ from pipeline.core.arrays import ByteArray
 from pipeline.explore import drawing, pictures
 
 FINENESS = 10  # points of the pad to a pixel of the image
-HINT = '<text x="50%" y="50%" text-anchor="middle" fill="#9aa7b5" font-size="20">Draw here</text>'
+HINT = '<text x="50%" y="50%" text-anchor="middle" fill="#9aa7b5" font-size="20">{}</text>'
+
+EVENTS = ["pointerdown", "pointerenter", "pointermove", "pointerup", "pointerleave"]
 
 
 class Pad:
-    """White strokes on black, or on a picture, which the first stroke wipes away."""
+    """White strokes on black, or a picture, which the first stroke wipes away.
 
-    def __init__(self, shape: tuple[int, int], on_draw: Callable[[], Awaitable[None]]) -> None:
+    Colour images are only shown on it: nobody draws what looks like a photograph.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], on_draw: Callable[[], Awaitable[None]]) -> None:
         """Put the pad on the page.
 
         Args:
-            shape: height and width of the images to draw, in pixels.
+            shape: height, width and channels of the images, in pixels.
             on_draw: is called after each point that a visitor draws, and at the end of a stroke.
         """
         self.strokes: list[list[tuple[float, float]]] = []
@@ -29,15 +34,19 @@ class Pad:
         self._pen = drawing.PEN * min(self._size)
         self._on_draw = on_draw
         self._black = pictures.url(Image.new("L", self._size[::-1]))
+        is_grey = shape[2] == 1
+        self._hint = HINT.format("Draw here" if is_grey else "Pick or drop an image")
         self._surface = ui.interactive_image(
             self._black,
-            content=HINT,
-            events=["pointerdown", "pointerenter", "pointermove", "pointerup", "pointerleave"],
-            on_mouse=self._draw,
+            content=self._hint,
+            events=EVENTS if is_grey else [],
+            on_mouse=self._draw if is_grey else None,
             sanitize=False,  # all of it is made here
         )
         # A finger draws, and does not scroll the page.
-        self._surface.classes("pad").props('role=img aria-label="Pad to draw on"')
+        self._surface.classes("pad" if is_grey else "pad shown")
+        meaning = "Pad to draw on" if is_grey else "The image"
+        self._surface.props(f'role=img aria-label="{meaning}"')
 
     def ink(self) -> ByteArray:
         """Return what is drawn, white on black, finer than the images: (height, width), uint8."""
@@ -49,7 +58,7 @@ class Pad:
         self.pen_down = False
         picture = None if image is None else pictures.to_picture(image, FINENESS)
         self._surface.set_source(pictures.url(picture) if picture else self._black)
-        self._surface.set_content("" if picture else HINT)
+        self._surface.set_content("" if picture else self._hint)
 
     async def _draw(self, event: MouseEventArguments) -> None:
         pressed = bool(event.buttons & 1) and event.type != "pointerleave"

@@ -35,6 +35,9 @@ class Stack:
         self.scene = ui.scene(grid=False, camera=camera, background_color=pictures.BACKGROUND)
         self.scene.style(f"width: 100%; aspect-ratio: {ASPECT}")
         self.scene.props('role=img aria-label="The layers of the network, one behind the other"')
+        # The wheel scrolls the page; with Ctrl, as two fingers on a touchpad send it, it zooms.
+        unless_zooming = "(event) => { if (!event.ctrlKey) event.stopPropagation(); }"
+        self.scene.on("wheel.capture", js_handler=unless_zooming)
         with ui.row().classes("w-full items-center no-wrap"):
             ui.label("Turn").classes("note")
             self._angle = ui.slider(min=0, max=180, value=TURNED, on_change=self._turn)

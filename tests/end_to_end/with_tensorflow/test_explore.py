@@ -1,6 +1,7 @@
 """The page of `make explore` in a real browser."""
 
 import http.client
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.conftest import Clone, make_once
@@ -92,7 +94,8 @@ def expect_answer(page: Page, predictions: pd.DataFrame, image: int) -> None:
     """
     label, predicted = predictions["label"][image], str(predictions["predicted"][image])
     expect(page.get_by_text("labelled")).to_have_text(f"Test image {image}, labelled {label}")
-    expect(page.locator(".answer")).to_have_text(f"Most likely: {predicted}")
+    wrong = "" if label == predicted else f". Wrong: it is {label}"
+    expect(page.locator(".answer")).to_have_text(f"Most likely: {predicted}{wrong}")
     page.wait_for_function(SHOWS, arg=[predicted, predictions["probability"][image]])
 
 
@@ -131,6 +134,45 @@ def test_picked_test_image_is_answered_as_evaluated(page: Page, explored: Clone)
     draw_with_mouse(page, ONE)  # not over the test image
     expect(page.locator(".answer")).to_have_text("Most likely: 1")
     expect(page.get_by_text("labelled")).to_have_count(0)
+
+
+def test_wrong_answer_looks_wrong_and_both_classes_have_their_pixels(
+    page: Page, explored: Clone
+) -> None:
+    predictions = read_predictions(explored)
+    wrong = int((predictions["label"] != predictions["predicted"]).argmax())
+    right = int((predictions["label"] == predictions["predicted"]).argmax())
+    answer = page.locator(".answer")
+    truth = page.get_by_role("img", name="Which pixels speak for the true class")
+    page.get_by_label("Image", exact=True).fill(str(wrong))
+    expect_answer(page, predictions, wrong)
+    expect(answer).to_have_css("color", "rgb(179, 38, 30)")
+    expect(truth).to_be_visible()
+    page.get_by_label("Image", exact=True).fill(str(right))
+    expect_answer(page, predictions, right)
+    expect(answer).to_have_css("color", "rgb(0, 114, 178)")
+    expect(truth).not_to_be_visible()
+
+
+def test_dropped_image_is_answered(page: Page, tmp_path: Path) -> None:
+    images = page.locator("input[type=file]")
+    (tmp_path / "notes.png").write_text("no image")
+    images.set_input_files(tmp_path / "notes.png")
+    expect(page.get_by_text("notes.png: is not a PNG or JPEG image")).to_be_visible()
+    Image.new("RGB", (90, 60), (200, 30, 30)).save(tmp_path / "mine.png")
+    images.set_input_files(tmp_path / "mine.png")
+    expect(page.locator(".answer")).to_have_text(re.compile("^Most likely: "))
+    expect(page.get_by_text("mine.png", exact=True)).to_be_visible()
+
+
+def test_wheel_over_the_stack_scrolls_the_page(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 500})
+    scene = page.locator(".nicegui-scene")
+    scene.scroll_into_view_if_needed()
+    scene.hover(position={"x": 300, "y": 50})
+    page.evaluate("scrollTo(0, 100)")
+    page.mouse.wheel(0, -80)
+    page.wait_for_function("scrollY < 100")
 
 
 def test_champion_answers_when_it_is_chosen(page: Page, explored: Clone, reproduced: Clone) -> None:

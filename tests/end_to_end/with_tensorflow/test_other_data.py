@@ -154,13 +154,17 @@ def test_report_calls_classes_by_their_names(reproduce: Reproduce, tmp_path: Pat
 
 @pytest.mark.parametrize("dataset", DATA)
 def test_page_is_for_any_data(reproduce: Reproduce, tmp_path: Path, dataset: str) -> None:
-    _, names, (height, width, *_) = DATA[dataset]
+    _, names, (height, width, *channels) = DATA[dataset]
     clone = reproduce(dataset).copy_to(tmp_path / "repository")
     with serve_page(clone) as (url, _), visit(url) as page:
         expect(page.get_by_text("There is no champion yet")).to_be_visible()
         page.wait_for_function(IN_PROPORTION, arg=[width, height])
-        draw_with_mouse(page, ZERO)
         answer = page.locator(".answer")
+        if channels:  # colour images are dropped in, and not drawn
+            Image.new("RGB", (90, 60), (200, 30, 30)).save(tmp_path / "mine.png")
+            page.locator("input[type=file]").set_input_files(tmp_path / "mine.png")
+        else:
+            draw_with_mouse(page, ZERO)
         expect(answer).to_have_text(re.compile("^Most likely: "))
         assert answer.inner_text().removeprefix("Most likely: ") in names
         expect(page.get_by_role("progressbar")).to_have_count(min(10, len(names)))
