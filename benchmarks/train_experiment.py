@@ -31,7 +31,9 @@ def train(params: Params) -> dict[str, object]:
         for each the seconds from the start to its end, and the validation accuracy then; and the
         test `accuracy`.
     """
-    dataset = read_dataset(RAW / params.prepare.dataset, params.prepare.image_size)
+    dataset = read_dataset(
+        RAW / params.prepare.dataset, params.prepare.image_size, params.prepare.test_fraction
+    )
     chosen = select_splits(dataset, params.prepare)
     classes, test = len(dataset.classes), chosen["test"]
     runtime.configure(params.train.threads)

@@ -1,6 +1,6 @@
 """Stage `prepare`: choose the images that train, validate and test, and describe them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -16,45 +16,71 @@ from pipeline.data.paths import DATASET, RAW
 from pipeline.data.raw_data import Dataset
 from pipeline.provenance.params import load_params
 
+Counts = dict[str, int | Literal["all"]]
+
 
 def select_splits(dataset: Dataset, params: PrepareParams) -> dict[str, Split]:
     """Choose the splits `train`, `val` and `test`, in the order of the raw data.
 
     The first `train_samples` raw training images train and the next `val_samples` validate; with
     `val_from: test`, the first `val_samples` raw test images validate instead. The first
-    `test_samples` raw test images test.
+    `test_samples` raw test images test. A count of `all` takes what there is, or is left.
 
     Returns:
         Images (N, height, width, channels), uint8, and labels (N,); views of IDX files.
 
     Raises:
-        DataError: a raw split has fewer images than the params ask for, or one cannot be used.
+        DataError: a raw split has fewer images than the params ask for, with one line for each
+            fault, or one cannot be used.
     """
-    train, val, test = params.train_samples, params.val_samples, params.test_samples
-    if params.val_from == "train":
-        _require(dataset, "train", train_samples=train, val_samples=val)
-        val_split = dataset.train.read(train, train + val)
+    from_train = params.val_from == "train"
+    counts: Counts = {"train_samples": params.train_samples, "val_samples": params.val_samples}
+    tested: Counts = {"test_samples": params.test_samples}
+    if from_train:
+        groups = [("train", len(dataset.train), counts)]
     else:
-        _require(dataset, "train", train_samples=train)
-        _require(dataset, "test", val_samples=val)
-        val_split = dataset.test.read(0, val)
-    _require(dataset, "test", test_samples=test)
+        alone: Counts = {"train_samples": counts.pop("train_samples")}
+        groups = [("train", len(dataset.train), alone), ("test", len(dataset.test), counts)]
+    groups.append(("test", len(dataset.test), tested))
+    faults = [f"{dataset.folder}: {fault}" for group in groups for fault in find_faults(*group)]
+    if faults:
+        raise DataError("\n".join(faults))
+    chosen = {name: n for _, available, asked in groups for name, n in count(available, asked)}
+    train, val = chosen["train_samples"], chosen["val_samples"]
     return {
         "train": dataset.train.read(0, train),
-        "val": val_split,
-        "test": dataset.test.read(0, test),
+        "val": dataset.train.read(train, train + val) if from_train else dataset.test.read(0, val),
+        "test": dataset.test.read(0, chosen["test_samples"]),
     }
 
 
-def _require(dataset: Dataset, name: Literal["train", "test"], **asked: int) -> None:
-    split = dataset.train if name == "train" else dataset.test
-    available, total = len(split), sum(asked.values())
-    if total > available:
-        params = [f"prepare.{param}" for param in asked]
+def count(available: int, asked: Counts) -> Iterator[tuple[str, int]]:
+    """Yield how many images each param stands for; `all` is what the others leave.
+
+    Args:
+        available: images of the raw split.
+        asked: counts by the names of their params, of which one may be `all`.
+    """
+    taken = sum(number for number in asked.values() if number != "all")
+    for name, number in asked.items():
+        yield name, available - taken if number == "all" else number
+
+
+def find_faults(split: str, available: int, asked: Counts) -> Iterator[str]:
+    """Say where a raw split has too few images; the other arguments are those of `count`."""
+    numbers = [number for number in asked.values() if number != "all"]
+    params = [f"prepare.{name}" for name, number in asked.items() if number != "all"]
+    words = [f"prepare.{name}" for name, number in asked.items() if number == "all"]
+    if sum(numbers) > available:
         asks = "asks" if len(params) == 1 else "together ask"
-        raise DataError(
-            f"{dataset.folder}: the raw {name} split has {available} images, but "
-            f"{' and '.join(params)} {asks} for {total}: lower {' or '.join(params)}"
+        yield (
+            f"the raw {split} split has {available:,} images, but {' and '.join(params)} {asks} "
+            f"for {sum(numbers):,}: lower {' or '.join(params)}"
+        )
+    elif words and sum(numbers) == available:
+        yield (
+            f"the raw {split} split has {available:,} images, all of which {params[0]} takes: "
+            f"lower it, so that {words[0]} has some"
         )
 
 
@@ -67,7 +93,7 @@ def main(
 ) -> None:
     """Read the raw data set; write the three splits, their description and the class names."""
     params = sections.load().prepare
-    dataset = read_dataset(raw / params.dataset, params.image_size)
+    dataset = read_dataset(raw / params.dataset, params.image_size, params.test_fraction)
     chosen = select_splits(dataset, params)
     write_classes(classes, dataset.classes)
     for name, split in chosen.items():

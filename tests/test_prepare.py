@@ -23,8 +23,11 @@ def raw_split(count: int, first_pixel: int) -> ArraySplit:
     return ArraySplit(images.copy(), np.arange(count, dtype=np.uint8) % 10)
 
 
+Samples = int | Literal["all"]
+
+
 def params(
-    train: int, val: int, test: int, val_from: Literal["train", "test"] = "train"
+    train: Samples, val: Samples, test: Samples, val_from: Literal["train", "test"] = "train"
 ) -> PrepareParams:
     return PrepareParams(
         image_size=None,
@@ -33,6 +36,7 @@ def params(
         val_samples=val,
         val_from=val_from,
         test_samples=test,
+        test_fraction=None,
     )
 
 
@@ -120,3 +124,36 @@ def test_too_few_images_are_refused(tiny: Dataset, asked: PrepareParams, message
         select_splits(tiny, asked)
 
     assert str(caught.value) == f"data/raw/tiny: {message}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "counts"),
+    [
+        (params(train="all", val=5, test="all"), {"train": 7, "val": 5, "test": 5}),
+        (params(train=4, val="all", test=1), {"train": 4, "val": 8, "test": 1}),
+        (params("all", "all", "all", val_from="test"), {"train": 12, "val": 5, "test": 5}),
+    ],
+)
+def test_all_takes_what_is_there_or_left(
+    tiny: Dataset, asked: PrepareParams, counts: dict[str, int]
+) -> None:
+    splits = select_splits(tiny, asked)
+    assert {name: len(split.images) for name, split in splits.items()} == counts
+    both = first_pixels(splits["train"]) + first_pixels(splits["val"])
+    assert len({*both}) == len(both)
+
+
+def test_all_with_nothing_left_is_refused(tiny: Dataset) -> None:
+    with pytest.raises(DataError, match="all of which prepare\\.val_samples takes"):
+        select_splits(tiny, params(train="all", val=12, test=5))
+
+
+def test_all_faults_of_counts_are_named_at_once(tiny: Dataset) -> None:
+    with pytest.raises(DataError) as caught:
+        select_splits(tiny, params(train=13, val=6, test=7, val_from="test"))
+    lines = str(caught.value).splitlines()
+    assert [line.split("but ")[1].split(" asks")[0] for line in lines] == [
+        "prepare.train_samples",
+        "prepare.val_samples",
+        "prepare.test_samples",
+    ]

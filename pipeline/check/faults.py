@@ -76,9 +76,12 @@ def _find_misfit() -> Iterator[Fault]:
     """Yield what is wrong with a network that the raw images, or this machine, do not allow."""
     try:
         params = load_params()
-        raw = read_dataset(RAW / params.prepare.dataset, params.prepare.image_size)
+        chosen = params.prepare
+        raw = read_dataset(RAW / chosen.dataset, chosen.image_size, chosen.test_fraction)
         height, width, channels = raw.train.read(0, 1).images.shape[1:]
-        batch_size = min(params.train.batch_size, params.prepare.train_samples)
+        batch_size = params.train.batch_size
+        if chosen.train_samples != "all":
+            batch_size = min(batch_size, chosen.train_samples)
         require_room(
             params.model,
             (height, width, channels),

@@ -6,17 +6,27 @@ Each section has its schema in the package that uses it (`data/params.py`, `trai
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from pipeline.core import params_faults, params_file
 from pipeline.core.errors import ParamsError
-from pipeline.core.params_faults import NEUTRAL_KEY
+from pipeline.core.params_faults import COUNT_TAG, NEUTRAL_KEY
 
 PARAMS = Path("params.yaml")
 
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]  # TensorFlow's sizes are 32-bit in places
+
+
+def _tell_count(value: object) -> str:
+    return "word" if value == "all" else COUNT_TAG
+
+
+CountOrAll = Annotated[
+    Annotated[Count, Tag(COUNT_TAG)] | Annotated[Literal["all"], Tag("word")],
+    Discriminator(_tell_count),  # so that what is neither is one fault, that of a count
+]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 

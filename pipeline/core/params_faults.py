@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 _YAML = {"None": "null", "True": "true", "False": "false"}  # how it spells what Python shows
+COUNT_TAG = "count"  # of a param that may also be `all`
 NEUTRAL_KEY = "neutral"  # where a field has the value that states from before it have
 _WORDS = {  # for pydantic's types of error
     "missing": "is missing{line}",
@@ -20,7 +21,7 @@ _WORDS = {  # for pydantic's types of error
     "too_short": "must have at least {min_length} {entries}{got}",
     "too_long": "must have at most {max_length} entries{got}",
     "bool_type": "must be true or false{got}",
-    "int_type": "must be a whole number{got}",
+    "int_type": "must be a whole number{word}{got}",
     "float_type": "must be a number{got}",
     "greater_than": "must be more than {gt:g}{got}",
     "greater_than_equal": "must be at least {ge:g}{got}",
@@ -41,6 +42,8 @@ def describe(error: ErrorDetails, schema: type[BaseModel]) -> str:
         schema: whose fields are sections, which have params as fields.
     """
     kind, context, value, place = error["type"], error.get("ctx", {}), error["input"], error["loc"]
+    may_be_all = place[-1:] == (COUNT_TAG,)
+    place = place[:-1] if may_be_all else place
     huge = isinstance(value, int) and value.bit_length() > 999  # Python may refuse to print it
     shown = "a huge number" if huge else reprlib.repr(value)
     names = [k if re.fullmatch(r"[\w-]+", k) else repr(k) for k in map(str, place[:2])]
@@ -51,6 +54,7 @@ def describe(error: ErrorDetails, schema: type[BaseModel]) -> str:
         **context,
         plain=error["msg"].replace("Input should be", "must be"),
         got=f"{null}, got {_YAML.get(shown, shown)}",
+        word=" or all" if may_be_all else "",
         line=_line_to_add(schema, *map(str, place)) if len(place) == 2 else "",
         hint=f"; did you mean {params[close[0]]}?" if close else "",
         choices=context.get("expected", "").replace("'", "").replace(" or ", ", "),

@@ -9,7 +9,7 @@ from pipeline.core import files
 from pipeline.core.errors import DataError
 from pipeline.data.checksums import checksums_path
 from pipeline.data.idx_folder import has_idx, read_idx_folder
-from pipeline.data.image_folder import has_class_folders, read_image_folder
+from pipeline.data.image_folder import has_class_folders, read_class_folders, read_image_folder
 from pipeline.data.npz_file import has_npz, read_npz_file
 from pipeline.data.raw_data import Dataset
 
@@ -54,12 +54,15 @@ READERS = (
 )
 
 
-def read_dataset(folder: Path, image_size: Sequence[int] | None) -> Dataset:
+def read_dataset(
+    folder: Path, image_size: Sequence[int] | None, test_fraction: float | None = None
+) -> Dataset:
     """Read a raw data set in one of the layouts of `READERS`.
 
     Args:
         folder: that has the data.
         image_size: height and width to resize images to; None: they stay as they are.
+        test_fraction: of each class, where the folder has class folders and no splits.
 
     Raises:
         DataError: there is no data, or it cannot be used; the message names the file, and says
@@ -68,7 +71,10 @@ def read_dataset(folder: Path, image_size: Sequence[int] | None) -> Dataset:
     size = (image_size[0], image_size[1]) if image_size else None
     if folder.is_dir():
         require_followed(folder)
-    dataset = find_reader(folder)(folder, size)
+    if test_fraction is None:
+        dataset = find_reader(folder)(folder, size)
+    else:
+        dataset = read_class_folders(folder, size, test_fraction)
     if len(dataset.classes) < 2:
         raise DataError(f"{folder}: has one class only; there must be two to tell apart")
     return dataset
@@ -122,7 +128,8 @@ def find_reader(folder: Path) -> Read:
             "data? Move the other away"
         )
     if not found:
-        remedy = f"expected {', or '.join(reader.example for reader in READERS)}"
+        remedy = f"expected {', or '.join(reader.example for reader in READERS)}; class folders "
+        remedy += "without train and test are split by prepare.test_fraction in params.yaml"
         if checksums_path(folder).exists():
             remedy = f"`make {folder.name}` gets it"
         raise DataError(f"{folder}: has no data set; {remedy}")

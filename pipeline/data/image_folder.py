@@ -1,8 +1,10 @@
-"""Read a folder of class folders of images: train/CLASS/*.png, test/CLASS/*.png, or JPEG files.
+"""Read class folders of images: train/CLASS/*.png, test/CLASS/*.png, or JPEG files.
 
-The order of the images, of which the first ones train, is that of the MD5 of their paths below
-`train` or `test`, such as `cat/1.png`. So classes are mixed, every machine has the same order, and
-another image moves none of the others.
+Without `train` and `test`, a fraction of each class tests.
+
+The order of the images, of which the first ones train, is that of the MD5 of their paths, such as
+`cat/1.png`. So classes are mixed, every machine has the same order, and another image moves none
+of the others.
 """
 
 import hashlib
@@ -100,6 +102,44 @@ def read_image_folder(folder: Path, size: tuple[int, int] | None) -> Dataset:
             f"{folder / there / name}: there is no class {name} in {folder / other}; both splits "
             "must have the same classes"
         )
+    return _combine(folder, train, test, size)
+
+
+def read_class_folders(folder: Path, size: tuple[int, int] | None, fraction: float) -> Dataset:
+    """Find the images of class folders without splits, and split each class, in the same order.
+
+    Args:
+        folder: that has the class folders, and nothing else.
+        size: height and width to resize images to; None: they stay as they are.
+        fraction: of the images of a class that test, at least one; at least one trains.
+
+    Raises:
+        DataError: there are splits, a class has fewer than two images, or something lies there
+            that has no place in such a folder.
+    """
+    if has_class_folders(folder):
+        raise DataError(
+            f"{folder}: has a folder train or test, so prepare.test_fraction in params.yaml must "
+            "be null"
+        )
+    classes = _list_classes(folder)
+    _check_names(folder, list(classes))
+    train, test = {}, {}
+    for name, files in classes.items():
+        if len(files) < 2:
+            raise DataError(f"{folder / name}: has one image; it takes two, to train and to test")
+        ordered = sorted(files, key=_digest)
+        count = min(max(round(fraction * len(files)), 1), len(files) - 1)
+        test[name], train[name] = ordered[:count], ordered[count:]
+    return _combine(folder, train, test, size)
+
+
+def _combine(
+    folder: Path,
+    train: dict[str, list[Path]],
+    test: dict[str, list[Path]],
+    size: tuple[int, int] | None,
+) -> Dataset:
     classes = sorted(train)
     files = [_shuffle(split, classes) for split in (train, test)]
     first = files[0][0][0]
@@ -146,11 +186,11 @@ def _check_names(folder: Path, names: list[str]) -> None:
 
 def _shuffle(split: dict[str, list[Path]], classes: list[str]) -> tuple[list[Path], list[int]]:
     """Return the files and their labels, ordered by the MD5 of their paths."""
-
-    def digest(item: tuple[Path, int]) -> bytes:
-        path = b"/".join(map(os.fsencode, item[0].parts[-2:]))
-        return hashlib.md5(path, usedforsecurity=False).digest()
-
     labelled = [(file, label) for label, name in enumerate(classes) for file in split[name]]
-    files, labels = zip(*sorted(labelled, key=digest), strict=True)
+    files, labels = zip(*sorted(labelled, key=lambda item: _digest(item[0])), strict=True)
     return list(files), list(labels)
+
+
+def _digest(file: Path) -> bytes:
+    path = b"/".join(map(os.fsencode, file.parts[-2:]))
+    return hashlib.md5(path, usedforsecurity=False).digest()

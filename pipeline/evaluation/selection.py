@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core.arrays import FloatArray, IntArray
+from pipeline.core.errors import ParamsError
+from pipeline.core.params import PARAMS
 
 CONFIDENT_ERRORS = 24
 FOLLOWED = 20  # of the first of each class: data may have hundreds of classes
@@ -30,8 +32,17 @@ def followed_images(labels: IntArray, chosen: Sequence[int] | None) -> list[int]
     Args:
         labels: of all test images, (N,).
         chosen: their numbers; None: the first image of each of the first `FOLLOWED` classes.
+
+    Raises:
+        ParamsError: there is no such image; where `prepare.test_samples` is `all`, only now one
+            can tell.
     """
     if chosen is not None:
+        if beyond := [image for image in chosen if image >= len(labels)]:
+            raise ParamsError(
+                f"{PARAMS}: evaluate.images: there is no test image {beyond[0]:,}; with "
+                f"{len(labels):,} test images, the last is {len(labels) - 1:,}"
+            )
         return [*chosen]
     _, first = np.unique(labels, return_index=True)
     return [int(image) for image in first[:FOLLOWED]]

@@ -83,6 +83,6 @@ def curve_points(
             "error_high": 1 - results[name].accuracy_low,
         }
         for name, one in experiments.items()
-        if one.learning_curve and name in results
+        if one.learning_curve and name in results and one.params.prepare.train_samples != "all"
     ]
     return pd.DataFrame(rows, columns=["curve", "images", "error", "error_low", "error_high"])

@@ -43,7 +43,7 @@ def _row(
     return [
         f"`{experiment.name}`: {escape(experiment.description)}",
         _changes(experiment, before),
-        f"{experiment.params.prepare.train_samples:,}",
+        _count(experiment.params.prepare.train_samples),
         *(_reached(result, unit) if result else NOT_RUN),
     ]
 
@@ -68,6 +68,10 @@ def _reached(result: Result, unit: float | None) -> list[str]:
         f"{result.val_accuracy:.4f}",
         UNKNOWN if ratio is None else f"{float(f'{ratio:.2g}'):g}",
     ]
+
+
+def _count(samples: int | str) -> str:
+    return samples if isinstance(samples, str) else f"{samples:,}"
 
 
 def _plain(value: object) -> str:

@@ -24,10 +24,10 @@ def look(model: keras.Model, image: ByteArray) -> View:
     """Ask a model about an image (height, width, channels), uint8."""
     shown = pictures.url(pictures.to_picture(image))
     height, width, _ = image.shape
-    layers = {f"input\n{width} x {height}": shown}
+    layers = {f"input\n{height}x{width}": shown}
     for name, maps in attribution.layer_outputs(model, image[None]).items():
         _, height, width, filters = maps.shape
-        layers[f"{name}\n{filters} maps, {width} x {height}"] = pictures.url(pictures.tile(maps[0]))
+        layers[f"{name}\n{filters} maps, {height}x{width}"] = pictures.url(pictures.tile(maps[0]))
     return View(shown, layers, softmax(attribution.scores(model, image[None])[0]))
 
 

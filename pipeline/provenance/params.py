@@ -34,8 +34,20 @@ class Params(StateSections):
         return self
 
     @model_validator(mode="after")
+    def _images_are_left_for_each_split(self) -> Self:
+        chosen = self.prepare
+        if chosen.val_from == "train" and chosen.train_samples == chosen.val_samples == "all":
+            raise ValueError(
+                "prepare.val_samples: must be a number where prepare.train_samples is all, as both "
+                "take images of the raw train split"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _images_are_test_images(self) -> Self:
         count = self.prepare.test_samples
+        if count == "all":  # how many that is, only the data tells
+            return self
         if beyond := [image for image in self.evaluate.images or [] if image >= count]:
             raise ValueError(
                 f"evaluate.images: there is no test image {beyond[0]:,}; with {count:,} test "

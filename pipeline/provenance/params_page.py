@@ -51,8 +51,11 @@ def _describe_section(name: str, schema: type[Strict]) -> str:
 
 
 def _allowed(field: Mapping[str, Any]) -> str:
-    if "anyOf" in field:
-        return " or ".join(map(_allowed, field["anyOf"]))
+    for key in ("anyOf", "oneOf"):
+        if key in field:
+            return " or ".join(map(_allowed, field[key]))
+    if "const" in field:
+        return f"`{field['const']}`"
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if field["type"] == "array":

@@ -86,7 +86,9 @@ def read_test_images(revision: Revision) -> ByteArray:
         return splits.read_split(splits.TEST).images
     folder = RAW / str(revision.params.get("prepare.dataset"))
     size: Any = revision.params.get("prepare.image_size")
-    raw, samples = read_dataset(revision.folder / folder, size).test, revision.evaluation.samples
+    fraction: Any = revision.params.get("prepare.test_fraction")
+    raw = read_dataset(revision.folder / folder, size, fraction).test
+    samples = revision.evaluation.samples
     if len(raw) < samples:
         raise DataError(f"{folder}: has {len(raw)} test images")
     return raw.read(0, samples).images

@@ -170,6 +170,7 @@ def test_mnist_has_the_published_pixel_statistics() -> None:
         val_samples=10000,
         val_from="test",
         test_samples=10000,
+        test_fraction=None,
     )
 
     description = described(**select_splits(read_dataset(MNIST, None), asked))

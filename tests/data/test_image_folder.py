@@ -18,6 +18,7 @@ from PIL import Image
 from pipeline.core.errors import DataError
 from pipeline.data.dataset import read_dataset
 from pipeline.data.image_file import read_image
+from pipeline.data.image_folder import FileSplit
 
 Pixels = npt.NDArray[np.uint8]
 NO_OPTIONS: Mapping[str, Any] = {}
@@ -63,6 +64,45 @@ def fault(folder: Path, image_size: list[int] | None = None) -> str:
     message = str(caught.value)
     assert "\n" not in message
     return message.replace(f"{folder}/", "").replace(str(folder), "HERE")
+
+
+def test_class_folders_without_splits_are_split_by_class_in_the_order_of_md5(
+    folder: Path,
+) -> None:
+    whole = folder / "train"  # 4 tomatoes, 4 apples
+    for number in range(4, 10):
+        save(whole / "apple" / f"{number}.png", picture(GREEN))
+    dataset = read_dataset(whole, None, 0.25)
+    test, train = (
+        split.read(0, len(split)).labels.tolist() for split in (dataset.test, dataset.train)
+    )
+    assert (test.count(0), test.count(1)) == (2, 1)
+    assert (train.count(0), train.count(1)) == (8, 3)
+
+    def digest(name: str) -> bytes:
+        return hashlib.md5(name.encode()).digest()
+
+    apples = sorted((f"apple/{number}.png" for number in range(10)), key=digest)
+    tomatoes = sorted((f"tomato/{number}.png" for number in range(4)), key=digest)
+    expected = {"test": apples[:2] + tomatoes[:1], "train": apples[2:] + tomatoes[1:]}
+    for name, split in (("test", dataset.test), ("train", dataset.train)):
+        assert isinstance(split, FileSplit)
+        found = ["/".join(file.parts[-2:]) for file in split.files]
+        assert found == sorted(expected[name], key=digest)
+
+
+def test_what_cannot_be_split_is_named(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"so prepare\.test_fraction in params\.yaml must be null"):
+        read_dataset(folder, None, 0.25)
+    whole = folder / "train"
+    with pytest.raises(DataError, match=r"class folders without train and test are split by prep"):
+        read_dataset(whole, None)
+    for number in (1, 2, 3):
+        (whole / "apple" / f"{number}.png").unlink()
+    with pytest.raises(
+        DataError, match=r"apple: has one image; it takes two, to train and to test"
+    ):
+        read_dataset(whole, None, 0.25)
 
 
 def test_classes_are_sorted_and_images_keep_their_labels(folder: Path) -> None:

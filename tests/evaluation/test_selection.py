@@ -6,6 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
 
+from pipeline.core.errors import ParamsError
 from pipeline.evaluation import selection
 
 
@@ -23,6 +24,11 @@ def test_first_image_of_each_class_is_followed() -> None:
 def test_of_many_classes_the_first_20_are_followed() -> None:
     labels = np.arange(260, dtype=np.uint16)[::-1]
     assert selection.followed_images(labels, None) == list(range(259, 239, -1))
+
+
+def test_image_beyond_the_last_is_refused() -> None:
+    with pytest.raises(ParamsError, match=r"evaluate\.images: there is no test image 10; with 10"):
+        selection.followed_images(np.zeros(10, np.uint8), [9, 10])
 
 
 def test_named_images_are_followed_in_their_order() -> None:

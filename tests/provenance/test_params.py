@@ -1,6 +1,7 @@
 """Tests of the schema of `params.yaml`, and of what it says about files that it refuses."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.core.errors import ParamsError
 from pipeline.core.params import flatten
 from pipeline.provenance.params import load_params
 from pipeline.provenance.state import NEUTRAL
-from tests.conftest import FROZEN, ROOT
+from tests.conftest import FROZEN, ROOT, edit_params
 
 LESSON_FILE = FROZEN["params.yaml"]
 
@@ -103,6 +104,10 @@ def test_params_cannot_be_changed() -> None:
         ("prepare.image_size:", None),
         ("prepare.image_size: [32, 48]", [32, 48]),
         ("prepare.train_samples: 1", 1),
+        ("prepare.train_samples: all", "all"),
+        ("prepare.val_samples: all", "all"),
+        ("prepare.test_samples: all", "all"),
+        ("prepare.test_fraction: 0.2", 0.2),
         ("prepare.train_samples: 1_000", 1000),
         ("prepare.val_from: test", "test"),
         ("model.conv_blocks: []", []),
@@ -162,6 +167,14 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
         ("prepare.dataset: 0", "prepare.dataset: must be text, got 0"),
         ("prepare.dataset:", "prepare.dataset: must be text, got null"),
         ("prepare.train_samples: 0", "prepare.train_samples: must be at least 1, got 0"),
+        (
+            "prepare.train_samples: most",
+            "prepare.train_samples: must be a whole number or all, got 'most'",
+        ),
+        (
+            "prepare.test_fraction: 1.0",
+            "prepare.test_fraction: must be less than 1 or null, got 1.0",
+        ),
         ("prepare.val_samples: -1", "prepare.val_samples: must be at least 1, got -1"),
         ("prepare.test_samples: 0", "prepare.test_samples: must be at least 1, got 0"),
         (
@@ -498,3 +511,13 @@ def test_check_does_not_wait_for_slow_imports() -> None:
     assert "pipeline.provenance.params" in loaded
     slow = {"dvc", "keras", "matplotlib", "mlflow", "pandas", "scipy", "sklearn", "tensorflow"}
     assert not loaded & slow
+
+
+def test_training_and_validation_cannot_both_take_all(tmp_path: Path) -> None:
+    path = Path(shutil.copy(FROZEN["params.yaml"], tmp_path))
+    everything = {"prepare.train_samples": "all", "prepare.val_samples": "all"}
+    edit_params(path, everything)
+    with pytest.raises(ParamsError, match=r"prepare\.val_samples: must be a number where prepare"):
+        load_params(path)
+    edit_params(path, everything | {"prepare.val_from": "test"})
+    assert load_params(path).prepare.val_samples == "all"
