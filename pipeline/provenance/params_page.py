@@ -13,9 +13,15 @@ from pipeline.provenance.state import StateSections
 PAGE = Path("docs/params.md")
 HEADING = f"""# Params
 
-What `params.yaml` holds. This page is written by `make check FIX=1` from the schemas in
-`{CODE}/*/params.py`. Another value of a param reruns the stages that use it, and `plot`, which
-names the state.
+What `params.yaml` holds, written by `make check FIX=1` from `{CODE}/*/params.py`. A changed param
+reruns the stages that use it, and `plot`. A mistake is refused before any work is done:
+
+```
+params.yaml: train.epochs: must be at least 1, got 0
+```
+
+As DVC removes a stage's outputs first, they are then missing until `dvc repro` with the corrected
+param, or `git checkout metrics` and `dvc checkout`.
 """
 LARGEST = 2**31 - 1  # a bound that nobody needs to be told
 TYPES = {

@@ -1,7 +1,6 @@
 """`pipeline.experiments` runs what experiments.yaml says, and shows in docs what was recorded."""
 
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from pipeline.core.errors import ParamsError, PipelineError
-from pipeline.experiments import pages, runner
+from pipeline.experiments import page, runner
 from pipeline.experiments.definitions import Experiment, read_experiments
 from pipeline.experiments.dvc_run import arguments
 from pipeline.experiments.runner import describe
@@ -286,37 +285,27 @@ def test_what_changes_little_of_an_earlier_one_names_it(tmp_path: Path) -> None:
     ]
 
 
-def test_tables_of_a_page_are_replaced_and_the_rest_stays(tmp_path: Path) -> None:
+def test_table_of_a_page_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:
     experiments = made_up(tmp_path)
     path = tmp_path / "page.md"
-    end = "<!-- end of experiments -->"
-    page_with = (
-        "# Title\n\n<!-- experiments: mlp half -->\n{}{end}\n\n"
-        "Prose\n<!-- experiments -->\n{}{end}\nEnd\n"
-    )
-    path.write_text(page_with.format("old\n\nolder\n", "", end=end))
-    text = pages.fill_tables(path, experiments, RESULTS)
-    some, every = MLP_ROW + HALF_ROW, LESSON_ROW + HALF_ROW + MLP_ROW + LOST_ROW
-    assert text == page_with.format(HEADER + some, HEADER + every, end=end)
+    page_with = "# Title\n\nProse\n<!-- experiments -->\n{}<!-- end of experiments -->\nEnd\n"
+    path.write_text(page_with.format("old\n\nolder\n"))
+    text = page.fill_table(path, experiments, RESULTS)
+    assert text == page_with.format(HEADER + LESSON_ROW + HALF_ROW + MLP_ROW + LOST_ROW)
     path.write_text(text)
-    assert pages.fill_tables(path, experiments, RESULTS) == text
+    assert page.fill_table(path, experiments, RESULTS) == text
 
 
-def test_page_without_a_place_or_with_an_unknown_name_is_refused(tmp_path: Path) -> None:
-    experiments = made_up(tmp_path)
+def test_page_without_a_place_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("# Title\n")
     with pytest.raises(PipelineError, match=r"page\.md: has no place for a table"):
-        pages.fill_tables(path, experiments, RESULTS)
-    path.write_text("<!-- experiments: mlp cnn -->\n<!-- end of experiments -->\n")
-    with pytest.raises(PipelineError, match=r"page\.md: <!-- experiments: mlp cnn -->: .* no cnn"):
-        pages.fill_tables(path, experiments, RESULTS)
+        page.fill_table(path, made_up(tmp_path), RESULTS)
 
 
-@pytest.mark.parametrize("path", pages.PAGES)
-def test_committed_pages_have_places(path: Path) -> None:
-    text = pages.fill_tables(ROOT / path, read_experiments(ROOT / "experiments.yaml"), {})
-    assert "not run" in text
+def test_committed_page_has_a_place() -> None:
+    experiments = read_experiments(ROOT / "experiments.yaml")
+    assert "not run" in page.fill_table(ROOT / page.PAGE, experiments, {})
 
 
 def test_points_of_the_curve_are_the_runs_of_its_lines(tmp_path: Path) -> None:
@@ -330,7 +319,7 @@ def test_points_of_the_curve_are_the_runs_of_its_lines(tmp_path: Path) -> None:
         on_curve.replace("half", "later"),
         definition("lost", {}),
     )
-    (point,) = pages.curve_points(found, RESULTS).to_dict("records")
+    (point,) = page.curve_points(found, RESULTS).to_dict("records")
     assert point == {
         "curve": "Line",
         "images": 1000,
@@ -385,9 +374,6 @@ def experimented(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) ->
         clone = reproduced.copy_to(path)
         clone.edit_params({"model.dropout": 0.25})  # which experiments are not about
         (path / "experiments.yaml").write_text("".join(DEFINITIONS))
-        readme = path / "README.md"
-        some = re.sub("<!-- experiments: .*", "<!-- experiments: mlp -->", readme.read_text())
-        readme.write_text(some)
         (path / "data/raw/partial").mkdir()
         (path / "data/raw/partial/classes.txt").write_text("\n".join("0123456789") + "\n")
         clone.run("git", "add", "experiments.yaml", "data/raw/partial")
@@ -467,9 +453,9 @@ def test_table_and_figure_come_from_the_runs(experimented: Observed, tmp_path: P
     assert rows[1][3] == f"{28 * 28 * 10:,}"  # of the softmax regression
     assert rows[0][7] == "1 |"
     assert rows[2][4] == "not run"
-    before = {path: (clone.path / path).read_bytes() for path in pages.PAGES}
+    before = (clone.path / page.PAGE).read_bytes()
     clone.run("python", *RUN, "--table")
-    assert {path: (clone.path / path).read_bytes() for path in pages.PAGES} == before
+    assert (clone.path / page.PAGE).read_bytes() == before
 
 
 def test_lost_runs_come_back_without_training(experimented: Observed, tmp_path: Path) -> None:

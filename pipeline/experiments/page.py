@@ -1,4 +1,4 @@
-"""The pages that show what the recorded runs of the experiments have reached."""
+"""The page that shows what the recorded runs of the experiments have reached."""
 
 import re
 from collections.abc import Mapping
@@ -15,17 +15,17 @@ from pipeline.experiments.table import results_table
 from pipeline.figures.figure_style import to_png
 from pipeline.tracking.experiment_results import Result, find_results
 
-PAGES = [Path("README.md"), Path("docs/experiments.md")]
-FIGURE = Path("docs/learning-curve.png")
-# A table stands between these lines; the first may name the experiments that it has.
-TABLE = re.compile(r"(<!-- experiments:?(.*) -->\n)(?:.*\n)*?(<!-- end of experiments -->)")
+PAGE = Path("docs/experiments.md")
+FIGURE = Path("docs/images/learning-curve.png")
+# The table stands between these lines.
+TABLE = re.compile(r"(<!-- experiments -->\n)(?:.*\n)*?(<!-- end of experiments -->)")
 
 
-def write_pages(experiments: Mapping[str, Experiment]) -> None:
-    """Write tables and learning curve, from the latest complete run that each experiment has.
+def write_page(experiments: Mapping[str, Experiment]) -> None:
+    """Write table and learning curve, from the latest complete run that each experiment has.
 
     Raises:
-        PipelineError: no run is recorded, MLflow does not answer, or a page has no place for a
+        PipelineError: no run is recorded, MLflow does not answer, or the page has no place for a
             table.
     """
     results = find_results({name: one.params for name, one in experiments.items()})
@@ -34,34 +34,26 @@ def write_pages(experiments: Mapping[str, Experiment]) -> None:
             f"MLflow: has no run of any experiment; `{command('experiments')}` runs them, "
             f"`{command('publish', '--all-commits')}` brings back those that were run before"
         )
-    pages = {path: fill_tables(path, experiments, results) for path in PAGES}
-    for path, text in pages.items():
-        files.write_text(path, text)
+    files.write_text(PAGE, fill_table(PAGE, experiments, results))
     points = curve_points(experiments, results)
     if not points.empty:
         level = experiments[LESSON].params.evaluate.confidence
         files.write_bytes(FIGURE, to_png(learning_curve(points, level)))
-    print(f"{len(results)} of {len(experiments)} experiments have a run; see {PAGES[-1]}")
+    print(f"{len(results)} of {len(experiments)} experiments have a run; see {PAGE}")
 
 
-def fill_tables(
+def fill_table(
     path: Path, experiments: Mapping[str, Experiment], results: Mapping[str, Result]
 ) -> str:
-    """Return the text of a page with new tables.
+    """Return the text of a page with a new table.
 
     Raises:
-        PipelineError: it has no place for a table, or one that names an unknown experiment.
+        PipelineError: it has no place for a table.
     """
-
-    def fill(place: re.Match[str]) -> str:
-        names = place[2].split() or list(experiments)
-        unknown = [name for name in names if name not in experiments]
-        if unknown:
-            raise PipelineError(f"{path}: {place[1].strip()}: there is no {', '.join(unknown)}")
-        shown = [experiments[name] for name in names]
-        return f"{place[1]}{results_table(shown, results)}\n{place[3]}"
-
-    text, tables = TABLE.subn(fill, path.read_text(encoding="utf-8"))
+    table = results_table(experiments.values(), results)
+    text, tables = TABLE.subn(
+        lambda place: f"{place[1]}{table}\n{place[2]}", path.read_text(encoding="utf-8")
+    )
     if not tables:
         raise PipelineError(
             f"{path}: has no place for a table: a line `<!-- experiments -->` "
