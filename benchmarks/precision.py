@@ -74,8 +74,8 @@ def judge(pairs: Sequence[tuple[Trained, Trained]], *, can_show: bool) -> list[T
         reached = ratio >= RATIO
         targets.append(Target("images/s, ratio", f"at least {RATIO}", number(ratio), reached))
     if len(pairs) > 1:
-        accuracies = ([pair[place].accuracy for pair in pairs] for place in (0, 1))
-        found = between_spreads(*accuracies, LEVEL)
+        before, after = ([pair[place].accuracy for pair in pairs] for place in (0, 1))
+        found = between_spreads(before, after, LEVEL)
         limits = f"{100 * found.low:+.2f} to {100 * found.high:+.2f} points"
         same = found.low <= 0 <= found.high
         targets.append(Target("difference in accuracy over seeds", "includes 0", limits, same))

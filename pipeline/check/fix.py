@@ -22,7 +22,7 @@ def write_missing(faults: Iterable[Fault]) -> None:
     if not any(fault.stage for fault in missing):
         return
     yaml = YAML()
-    yaml.width, yaml.preserve_quotes = 120, True
+    yaml.width, yaml.preserve_quotes = 1000, True  # lines stay as they are
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(STAGES)
     for fault in missing:

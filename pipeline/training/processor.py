@@ -1,7 +1,7 @@
 """What the system says of this machine's processor, and whether it is one for bfloat16."""
 
+import platform
 import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ class Processor(NamedTuple):
 def read_processor() -> Processor:
     """Ask Linux or macOS."""
     try:
-        if sys.platform != "darwin":
+        if platform.system() != "Darwin":  # `sys.platform` would have mypy skip the rest
             return parse_cpuinfo(CPUINFO.read_text(encoding="utf-8"))
         run = subprocess.run(SYSCTL, capture_output=True, text=True, check=False)  # noqa: S603
         return parse_sysctl(run.stdout)

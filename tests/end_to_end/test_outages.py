@@ -179,7 +179,7 @@ def find_cause(clone: Clone, *command: str, tracking_uri: str = "") -> str:
 def _tell(clone: Clone, command: Sequence[str], known: Sequence[str], **env: str) -> str:
     whole = clone.read()
     given = {name: value for name, value in env.items() if value}
-    output = clone.run(*command or TELL, **given).stdout
+    output = clone.run(*command or TELL, check=True, **given).stdout
     assert clone.read() == whole
     (line,) = [line for line in lines_of(output) if line not in known]
     assert line.startswith("MLflow: ")

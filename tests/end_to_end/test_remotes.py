@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Clone
-from tests.end_to_end.with_tensorflow.test_endings import TIMEOUT, wait_until
+from tests.processes import TIMEOUT, wait_until
 from tests.ssh_server import sshd
 
 MODEL = "models/model.keras"

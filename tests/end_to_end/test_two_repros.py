@@ -7,7 +7,8 @@ import pytest
 from dvc.lock import make_lock
 
 from tests.conftest import Clone
-from tests.end_to_end.with_tensorflow.test_endings import TIMEOUT, held, wait_until
+from tests.end_to_end.with_tensorflow.test_endings import held
+from tests.processes import TIMEOUT, wait_until
 from tests.ui import use_this_environment
 
 # A module that each command imports when it is at work, and no other command.

@@ -38,7 +38,7 @@ hw.optional.arm.FEAT_BF16: {bf16}
 def test_x86_processor_is_known_by_its_flags(more: str) -> None:
     found = parse_cpuinfo(X86.format(more=more))
     assert found.name == "Intel(R) Xeon(R): 4th generation"
-    assert found.features == {"fpu", "sse4_2", "avx2", "avx512f", *more.split()}
+    assert found.features == frozenset({"fpu", "sse4_2", "avx2", "avx512f", *more.split()})
     assert not found.lacks_bfloat16
     assert parse_cpuinfo(X86.format(more="")).lacks_bfloat16
 
