@@ -27,14 +27,12 @@ class Bench:
     Attributes:
         repetitions: of each measurement.
         small: use few images and epochs, to see that all works.
-        plain_seconds: of each run of the plain script, once they are measured.
         targets: what was to be reached, and whether it was.
     """
 
     clone: Clone
     repetitions: int
     small: bool
-    plain_seconds: list[float] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
 
     def run(self, *command: str) -> Run:

@@ -1,24 +1,13 @@
 """What is measured: each function returns Markdown, and notes its targets."""
 
-from functools import partial
 from pathlib import Path
 from statistics import median
 
 from benchmarks.bench import Bench, report
 from benchmarks.clone import ROOT, Clone, Run
-from benchmarks.table import Target, number, row_of_medians, table
+from benchmarks.table import Target, number, table
+from benchmarks.workers import TIMED
 
-STORE = """
-import mlflow
-mlflow.set_tracking_uri("sqlite:///mlflow.db")
-"""
-CREATE_STORE = STORE + "mlflow.search_experiments()\n"
-READ_THROUGHPUT = f"""{STORE}
-runs = mlflow.search_runs(
-    search_all_experiments=True, filter_string="params.`train.seed` = '%d'", max_results=1
-)
-print(runs.loc[0, "metrics.images_per_second"])
-"""
 INSTRUCTION_SETS = {
     "default": {},
     "AVX2": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
@@ -27,65 +16,25 @@ INSTRUCTION_SETS = {
         "TF_ENABLE_ONEDNN_OPTS": "0",
     },
 }
+STAGES = ("prepare", "train", "evaluate", "plot", "publish")
+# What it runs once .venv is there.
+MAKE_REPRO = "python -m pipeline.check --stages && dvc repro && python -m pipeline.summary"
 ELSEWHERE = {"PYTHONHASHSEED": "42", "TZ": "Pacific/Auckland", "LC_ALL": "C"}
-
-
-def measure_pairs(bench: Bench) -> str:
-    """Run the plain script, the same without the stall, and the whole pipeline, in turns.
-
-    Each pair has its own seed, so that each `dvc repro` makes a new MLflow run.
-    """
-    first, again = (bench.run("python", "-c", CREATE_STORE) for _ in range(2))
-    kinds = {
-        "plain": partial(_run_plain, bench),
-        "no stall": partial(_run_plain, bench, "--no-stall"),
-        "pipeline": partial(_run_pipeline, bench),
-    }
-    rows = []
-    for seed in range(1, bench.repetitions + 1):
-        order = list(kinds) if seed % 2 else list(reversed(kinds))
-        measured = {kind: kinds[kind](seed=seed) for kind in order}
-        plain, calm, pipeline = (measured[kind][0] for kind in kinds)
-        plain_speed, calm_speed, speed = (measured[kind][1] for kind in kinds)
-        seconds = [plain, calm, pipeline, pipeline / plain]
-        speeds = [plain_speed, calm_speed, speed, speed / plain_speed, speed / calm_speed]
-        rows.append(seconds + speeds)
-    columns = list(zip(*rows, strict=True))
-    bench.plain_seconds = list(columns[0])
-    bench.at_most("`dvc repro`, nothing cached, to plain script", median(columns[3]), 1.05)
-    bench.at_least("images/s in `fit`, to plain script", median(columns[7]), 1.1)
-    header = ["pair", "plain, s", "no stall, s", "pipeline, s", "pipeline to plain"]
-    header += ["plain, images/s", "no stall, images/s", "pipeline, images/s"]
-    header += ["pipeline to plain", "pipeline to no stall"]
-    lines = [[str(pair), *map(number, row)] for pair, row in enumerate(rows, start=1)]
-    lines.append(row_of_medians("median", columns))
-    creation = number(first.seconds - again.seconds)
-    return f"{table(header, lines)}\n\nA new MLflow database, once: {creation} s more."
-
-
-def _run_plain(bench: Bench, *options: str, seed: int) -> tuple[float, float]:
-    """Return its seconds, and the images per second in `fit`."""
-    run, measured = bench.run_plain(f"--seed={seed}", *options)
-    return run.seconds, measured["images_per_second"]
-
-
-def _run_pipeline(bench: Bench, seed: int) -> tuple[float, float]:
-    """Return its seconds with nothing cached, and the images per second in `fit`."""
-    bench.clone.forget()
-    bench.clone.edit_params({"train.seed": seed})
-    run = bench.run("dvc", "repro")
-    throughput = bench.clone.run("python", "-c", READ_THROUGHPUT % seed).output
-    return run.seconds, float(throughput)
 
 
 def measure_stages(bench: Bench) -> str:
     """Run each stage once, and the plain script."""
     bench.run("dvc", "repro")
-    runs = {
-        name: bench.run("python", "-m", f"pipeline.{name}")
-        for name in ("prepare", "train", "evaluate", "plot", "publish")
-    }
+    commands = {name: ("-m", f"pipeline.{name}") for name in STAGES} | {"train": ("-c", TIMED)}
+    runs = {name: bench.run("python", *command) for name, command in commands.items()}
     runs["plain script"], _ = bench.run_plain()
+    seconds = {name: run.seconds for name, run in runs.items()}
+    ends = [float(line) for line in runs["train"].output.splitlines()]
+    steps = (ends[-1] - ends[0]) * len(ends) / (len(ends) - 1)  # with validation
+    bench.at_most("`train` without its epochs", seconds["train"] - steps, 5, " s")
+    evaluated = seconds["evaluate"] / seconds["plain script"]
+    bench.at_most("`evaluate`, to plain script", evaluated, 0.18)
+    bench.at_most("`plot` and `publish`", seconds["plot"] + seconds["publish"], 3.5, " s")
     lines = ([name, number(run.seconds), number(run.peak_mb)] for name, run in runs.items())
     return table(["", "s", "peak MB"], lines)
 
@@ -97,9 +46,11 @@ def measure_scenarios(bench: Bench) -> str:
         bench.clone.path / name for name in ("pipeline/figures/curves.py", "params.yaml")
     )
     kept = {path: path.read_text() for path in (figures, params)}
-    scenarios: dict[str, list[Run]] = {"nothing to do": [], "only plot": [], "evaluate, plot": []}
+    names = ("nothing to do", "`make repro`, nothing to do", "only plot", "evaluate, plot")
+    scenarios: dict[str, list[Run]] = {name: [] for name in names}
     for repetition in range(bench.repetitions):
         scenarios["nothing to do"].append(_repro(bench))
+        scenarios["`make repro`, nothing to do"].append(bench.run("sh", "-c", MAKE_REPRO))
         figures.write_text(f"{figures.read_text()}# {repetition}\n")
         scenarios["only plot"].append(_repro(bench, "plot"))
         bench.clone.edit_params({"evaluate.confidence": round(0.9 + repetition / 1000, 3)})
@@ -111,11 +62,10 @@ def measure_scenarios(bench: Bench) -> str:
         path.write_text(text)
 
     seconds = {name: median(run.seconds for run in runs) for name, runs in scenarios.items()}
-    bench.at_most("nothing to do", seconds["nothing to do"], 1.5, " s")
-    bench.at_most("only `plot` to do", seconds["only plot"], 7, " s")
-    if bench.plain_seconds:
-        ratio = seconds["evaluate, plot"] / median(bench.plain_seconds)
-        bench.at_most("only `evaluate` and `plot` to do, to plain script", ratio, 0.25)
+    bench.at_most("nothing to do", seconds["nothing to do"], 0.7, " s")
+    made = "`make repro`, nothing to do"
+    bench.at_most(made, seconds[made], 2.5, " s")
+    bench.at_most("only `plot` to do", seconds["only plot"], 5, " s")
     bench.at_most("`prepare`, 60,000 images", seconds["`prepare`, 60,000 images"], 1.5, " s")
     peak = max(run.peak_mb for run in prepare)
     bench.at_most("`prepare`, 60,000 images", peak, 300, " MB")

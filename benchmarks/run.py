@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import measures, tracking
+from benchmarks import measures, pairs, tracking
 from benchmarks.bench import SMALL, Bench, keep_to_cores
 from benchmarks.clone import ROOT, Clone
 from benchmarks.machine import describe_machine
@@ -17,7 +17,7 @@ from benchmarks.table import table_of_targets
 
 Measure = Callable[[Bench], str]
 MEASURES: dict[str, tuple[str, Measure]] = {
-    "pairs": ("Pipeline and plain script", measures.measure_pairs),
+    "pairs": ("Pipeline and plain script", pairs.measure_pairs),
     "scenarios": ("Little to do", measures.measure_scenarios),
     "stages": ("Each stage by itself", measures.measure_stages),
     "tracking": ("What MLflow costs", tracking.measure_tracking),

@@ -44,7 +44,7 @@ def measure_report(bench: Bench) -> str:
                 raise SystemExit(f"not a report {name}:\n{run.output}")
             measured.append(run)
     seconds = {name: median(run.seconds for run in measured) for name, measured in runs.items()}
-    bench.at_most("a report", max(seconds.values()), 3, " s")
+    bench.at_most("a report", max(seconds.values()), 2.5, " s")
     lines = [
         [name, number(seconds[name]), number(max(run.peak_mb for run in measured))]
         for name, measured in runs.items()

@@ -1,7 +1,6 @@
 """Training in bfloat16: the same bytes each time, and a float32 model whose weights it gives."""
 
 import json
-import signal
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +32,7 @@ RECIPE = {
     "train.label_smoothing": 0.2,
     "train.precision": "mixed_bfloat16",
 }
+COMMAND = ("python", "-m", "pipeline.train")
 OUTPUTS = ("models/model.keras", "metrics/history.csv")
 RANDOM = np.random.default_rng(0)
 SPLIT = Split(
@@ -97,7 +97,7 @@ def test_training_repeats_itself_also_from_a_checkpoint_and_saves_a_float32_mode
 ) -> None:
     states: list[Arrays] = []
 
-    def train(name: str, saved: Arrays | None = None, **changes: object) -> Path:
+    def train_to(name: str, saved: Arrays | None = None, **changes: object) -> Path:
         params = make(RECIPE | {f"train.{key}": value for key, value in changes.items()})
         model, rows = trainer.train_network(
             *(SPLIT, SPLIT, 10, params, ignore),
@@ -109,13 +109,13 @@ def test_training_repeats_itself_also_from_a_checkpoint_and_saves_a_float32_mode
         rows.to_csv(path.with_suffix(".csv"))
         return path
 
-    first, again, resumed = train("first"), train("again"), train("resumed", states[0])
+    first, again, resumed = train_to("first"), train_to("again"), train_to("resumed", states[0])
     assert len(states) == 2 + 2 + 1
     for other in (again, resumed):
         assert other.read_bytes() == first.read_bytes()
         assert other.with_suffix(".csv").read_text() == first.with_suffix(".csv").read_text()
 
-    plain = train("plain", precision="float32")
+    plain = train_to("plain", precision="float32")
     assert plain.read_bytes() != first.read_bytes()
     assert read_config(plain) == read_config(first)
     loaded = network.read_model(first)
@@ -128,26 +128,39 @@ def test_training_repeats_itself_also_from_a_checkpoint_and_saves_a_float32_mode
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_killed_training_resumes_to_the_same_bytes(clone: Clone, workers: int) -> None:
-    clone.env["PIPELINE_MLFLOW"] = "off"
-    many = {"train.batch_size": 64, "train.epochs": 6}
-    clone.edit_params(RECIPE | many | {"train.threads": 1, "train.workers": workers})
-    command = ("python", "-m", "pipeline.train")
+def train(clone: Clone, **changes: object) -> str:
+    """Train with some params; return what it says."""
+    many = {"train.batch_size": 64, "train.threads": 1}
+    named = {f"train.{key}": value for key, value in changes.items()}
+    clone.edit_params(RECIPE | many | named)
+    return clone.run(*COMMAND, PIPELINE_MLFLOW="off").stdout
 
-    def outputs() -> list[bytes]:
-        return [(clone.path / path).read_bytes() for path in OUTPUTS]
 
-    clone.run(*command)
-    expected = outputs()
-    for path in OUTPUTS:
-        (clone.path / path).unlink()
-    training = clone.popen(*command, PYTHONUNBUFFERED="1")
+def take_outputs(clone: Clone) -> list[bytes]:
+    """Return what training has written, and remove it."""
+    paths = [clone.path / path for path in OUTPUTS]
+    taken = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+    return taken
+
+
+def test_killed_training_resumes_to_the_same_bytes(clone: Clone) -> None:
+    train(clone, epochs=6)
+    expected = take_outputs(clone)
+    training = clone.popen(*COMMAND, PIPELINE_MLFLOW="off", PYTHONUNBUFFERED="1")
     assert training.stdout
     for line in training.stdout:
         if line.startswith("Epoch 2/"):
             break
-    training.send_signal(signal.SIGKILL)
+    training.kill()
     training.communicate()
-    assert "Going on after epoch " in clone.run(*command).stdout
-    assert outputs() == expected
+    assert "Going on after epoch " in train(clone, epochs=6)
+    assert take_outputs(clone) == expected
+
+
+def test_two_workers_repeat_themselves(clone: Clone) -> None:
+    train(clone, workers=2)
+    expected = take_outputs(clone)
+    train(clone, workers=2)
+    assert take_outputs(clone) == expected
