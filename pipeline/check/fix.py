@@ -27,9 +27,21 @@ def write_missing(faults: Iterable[Fault]) -> None:
     document = yaml.load(STAGES)
     for fault in missing:
         if fault.stage:
-            _add(document["stages"][fault.stage].setdefault(fault.kind, []), fault.entry)
+            _add(_list_of(document["stages"][fault.stage], fault.kind), fault.entry)
     with files.replacing(STAGES) as partial:
         yaml.dump(document, partial)
+
+
+def _list_of(stage: Any, kind: str) -> list[Any]:  # noqa: ANN401, a mapping of ruamel's
+    """Return a list of a stage; a new one follows the command, as in the other stages.
+
+    At the end it would follow the comment on the next stage, which ruamel counts to this one.
+    """
+    if kind not in stage:
+        before = [list(stage).index(key) for key in ("cmd", "deps") if key in stage and key != kind]
+        stage.insert(max(before, default=-1) + 1, kind, [])
+    entries: list[Any] = stage[kind]
+    return entries
 
 
 def _add(entries: list[Any], entry: str | dict[str, list[str]]) -> None:

@@ -115,6 +115,21 @@ def test_fix_leaves_what_is_right_as_it_is(project: Path) -> None:
     assert (project / "dvc.yaml").read_text() == before
 
 
+def test_lists_that_a_stage_lacked_leave_the_next_stage_its_comment(project: Path) -> None:
+    text = (project / "dvc.yaml").read_text()
+    before, _, train = text.partition("  train:\n")
+    lists = train[train.index("    deps:") : train.index("    outs:")]
+    bare = f"{before}  train:\n{train.replace(lists, '')}"
+    (project / "dvc.yaml").write_text(bare.replace("  evaluate:", "  # Judge.\n  evaluate:"))
+
+    assert check("--fix").returncode == 0
+
+    fixed = (project / "dvc.yaml").read_text()
+    assert "  # Judge.\n  evaluate:\n" in fixed
+    stage = YAML(typ="safe").load(fixed)["stages"]["train"]
+    assert list(stage) == ["cmd", "deps", "params", "outs", "plots"]
+
+
 @pytest.mark.usefixtures("project")
 def test_what_is_declared_in_vain_is_said() -> None:
     edit_stage("prepare", "params", lambda params: params.append("train.seed"))
