@@ -80,6 +80,17 @@ def compare_published(
         yield Fault(f"{STAGES}: {name} publishes {path}: add it to deps", name, "deps", path)
 
 
+def find_cached_metrics(name: str, entry: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield metrics that neither a reviewer nor MLflow would get, as they are not in Git."""
+    kept = kept_in_git(entry.get("metrics", []))
+    for path in names_of(entry, "metrics"):
+        if path not in kept:
+            yield Fault(
+                f"{STAGES}: {name} leaves {path} to DVC's cache: declare it with `cache: false`, "
+                "and Git, MLflow and reports have it"
+            )
+
+
 def compare_paths(
     name: str, entry: Mapping[str, Any], used: set[str], made: set[str], published: set[str]
 ) -> Iterator[Fault]:

@@ -10,6 +10,7 @@ from pipeline.check.comparison import (
     compare_params,
     compare_paths,
     compare_published,
+    find_cached_metrics,
     find_unknown,
     find_unpublished,
     is_within,
@@ -56,6 +57,7 @@ def find_faults(only_stages: bool) -> list[Fault]:
             continue
         faults += compare_code(name, entry, used.modules)
         faults += compare_params(name, entry, used.params)
+        faults += find_cached_metrics(name, entry)
         published = unpublished.get(name, set())
         faults += compare_published(name, entry, published)
         faults += compare_paths(name, entry, used.paths, made, published)

@@ -147,6 +147,23 @@ def test_what_is_declared_in_vain_is_said() -> None:
 
 
 @pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("kept", ["", ": {cache: true}"])
+def test_metric_that_git_would_not_have_is_named(kept: str) -> None:
+    text = Path("dvc.yaml").read_text()
+    declared = "- metrics/dataset.json: {cache: false}"
+    assert declared in text
+    Path("dvc.yaml").write_text(text.replace(declared, f"- metrics/dataset.json{kept}"))
+
+    result = check()
+
+    assert result.returncode == 1
+    assert result.stdout == (
+        "dvc.yaml: prepare leaves metrics/dataset.json to DVC's cache: declare it with "
+        "`cache: false`, and Git, MLflow and reports have it\n"
+    )
+
+
+@pytest.mark.usefixtures("project")
 def test_stage_that_runs_no_module_of_the_package_is_left_alone() -> None:
     yaml = YAML()
     declared = yaml.load(Path("dvc.yaml"))
