@@ -298,6 +298,29 @@ def test_module_whose_entry_was_forgotten_is_named(project: Path, path: str) -> 
 
 
 @pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("path", "before", "line", "name"),
+    [
+        ("evaluation/scores.py", "METRICS = (", "def _top_2() -> None: ...", "_top_2"),
+        ("figures/curves.py", "def _curves", "def sureness() -> None: ...", "sureness"),
+        ("model/params.py", "class RuntimeParams", "    droop: float = neutral(0.0)", "droop"),
+    ],
+)
+def test_what_nothing_uses_is_named(path: str, before: str, line: str, name: str) -> None:
+    insert(f"pipeline/{path}", before, line)
+    if path.endswith("params.py"):  # and is complete but for its use
+        text = Path("params.yaml").read_text()
+        Path("params.yaml").write_text(text.replace("\nmodel:\n", "\nmodel:\n  droop: 0.0\n"))
+
+    result = check()
+
+    assert result.returncode == 1
+    assert result.stdout.startswith(f"pipeline/{path}: nothing uses {name}: is its entry missing ")
+    assert result.stdout.count("\n") == 1
+    assert check("--stages").returncode == 0  # somebody may be about to write it
+
+
+@pytest.mark.usefixtures("project")
 def test_syntax_error_is_one_line() -> None:
     Path("pipeline/model/broken.py").write_text("def")
 
