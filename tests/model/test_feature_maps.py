@@ -6,6 +6,8 @@ import pytest
 
 from pipeline.model.feature_maps import feature_map_size
 from pipeline.model.params import ModelParams
+from pipeline.provenance.params import load_params
+from tests.conftest import FROZEN
 
 SMALLER = "use fewer layers or a smaller kernel_size"
 
@@ -16,14 +18,13 @@ def make(
     residual: bool = False,
     dense_units: Sequence[int] = (),
 ) -> ModelParams:
-    return ModelParams(
-        conv_blocks=conv_blocks,
-        kernel_size=kernel_size,
-        dense_units=[*dense_units],
-        dropout=0.0,
-        batch_norm=False,
-        batch_norm_momentum=0.9,
-        residual=residual,
+    return load_params(FROZEN["params.yaml"]).model.model_copy(
+        update={
+            "conv_blocks": conv_blocks,
+            "kernel_size": kernel_size,
+            "dense_units": [*dense_units],
+            "residual": residual,
+        }
     )
 
 

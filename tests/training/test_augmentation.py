@@ -7,10 +7,12 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
+from pipeline.provenance.params import load_params
 from pipeline.training.augmentation import RandomAffine, move_images
-from pipeline.training.params import AugmentationParams
+from tests.conftest import FROZEN
 
-STRONG = AugmentationParams(rotation=20, shift=0.2, zoom=0.2)
+NONE = load_params(FROZEN["params.yaml"]).augmentation
+STRONG = NONE.model_copy(update={"rotation": 20, "shift": 0.2, "zoom": 0.2})
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def test_amounts_reach_up_to_the_bound(bound: dict[str, float], farthest: float)
     """A blot 7 pixels to the right of the centre moves so far along an axis, and no farther."""
     images = np.zeros((1000, 32, 32, 1), np.uint8)
     images[:, 15:17, 22:24] = 200
-    params = AugmentationParams.model_validate({"rotation": 0.0, "shift": 0.0, "zoom": 0.0} | bound)
+    params = NONE.model_copy(update=bound)
     moved = np.asarray(RandomAffine(params, seed=0)(images, training=True))[..., 0]
     centres = [ndimage.center_of_mass(image.astype(float)) for image in moved]
     distances = np.abs(np.array(centres) - [15.5, 22.5])

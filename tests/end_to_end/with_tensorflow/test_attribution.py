@@ -12,8 +12,9 @@ from pipeline import evaluate
 from pipeline.core.arrays import ByteArray, Split
 from pipeline.evaluation import attribution, scores, selection
 from pipeline.model import network, outputs
-from pipeline.model.params import ModelParams
 from pipeline.model.runtime import keras
+from pipeline.provenance.params import load_params
+from tests.conftest import FROZEN
 
 Shape = tuple[int, int, int]
 Build = Callable[[Shape], keras.Model]
@@ -28,14 +29,14 @@ def build(
     residual: bool = False,
 ) -> keras.Model:
     """A network of 4 classes with dropout and random weights, batch norm's statistics included."""
-    params = ModelParams(
-        conv_blocks=[*map(list, conv_blocks)],
-        kernel_size=3,
-        dense_units=[*dense_units],
-        dropout=0.5,
-        batch_norm=batch_norm,
-        batch_norm_momentum=0.9,
-        residual=residual,
+    params = load_params(FROZEN["params.yaml"]).model.model_copy(
+        update={
+            "conv_blocks": [*map(list, conv_blocks)],
+            "dense_units": [*dense_units],
+            "dropout": 0.5,
+            "batch_norm": batch_norm,
+            "residual": residual,
+        }
     )
     return randomize(network.build_network(params, shape, classes=4))
 
