@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from dvc.utils.serialize import load_yaml
@@ -16,9 +16,11 @@ from pipeline.core.errors import ParamsError
 from pipeline.core.params import flatten
 from pipeline.provenance.params import load_params
 from pipeline.provenance.state import NEUTRAL
+from pipeline.training.params import TrainParams
 from tests.conftest import FROZEN, ROOT, edit_params
 
 LESSON_FILE = FROZEN["params.yaml"]
+OPTIMIZERS = ", ".join(get_args(TrainParams.model_fields["optimizer"].annotation))
 
 LESSON = {
     "prepare.dataset": "mnist",
@@ -260,15 +262,15 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
         ("train.batch_size: 0", "train.batch_size: must be at least 1, got 0"),
         (
             "train.optimizer: adagrad",
-            "train.optimizer: must be one of adam, sgd, rmsprop, adamw, got 'adagrad'",
+            f"train.optimizer: must be one of {OPTIMIZERS}, got 'adagrad'",
         ),
         (
             "train.optimizer: Adam",
-            "train.optimizer: must be one of adam, sgd, rmsprop, adamw, got 'Adam'",
+            f"train.optimizer: must be one of {OPTIMIZERS}, got 'Adam'",
         ),
         (
             "train.optimizer: [adam]",
-            "train.optimizer: must be one of adam, sgd, rmsprop, adamw, got ['adam']",
+            f"train.optimizer: must be one of {OPTIMIZERS}, got ['adam']",
         ),
         ("train.learning_rate: 0", "train.learning_rate: must be more than 0, got 0"),
         ("train.learning_rate: 1e-400", "train.learning_rate: must be more than 0, got 0.0"),
@@ -490,7 +492,7 @@ def test_all_faults_are_reported_in_the_order_of_the_schema() -> None:
         "params.yaml: model.dropout: must be less than 1, got 2",
         "params.yaml: train.threads: must be a whole number, got 'two'",
         "params.yaml: train.epochs: must be at least 1, got 0",
-        "params.yaml: train.optimizer: must be one of adam, sgd, rmsprop, adamw, got 'lion'",
+        f"params.yaml: train.optimizer: must be one of {OPTIMIZERS}, got 'lion'",
         "params.yaml: train.seed: is missing",
         "params.yaml: evaluate.confidence: must be at most 0.999999, got 1",
         "params.yaml: extra: is not a known parameter",

@@ -16,8 +16,8 @@ ROWS = {
     "early_stopping_patience": "whole number, at least 1 or null",
     "image_size": "list of 2 [whole number, at least 1, at most 4096] or null",
     "learning_rate": "number, more than 0",
-    "optimizer": "`adam`, `sgd`, `rmsprop`, `adamw`",
     "seed": "whole number, at least 0, at most 4294967295",
+    "val_from": "`train`, `test`",
 }
 
 

@@ -6,7 +6,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from pipeline.model import network
 from pipeline.model.runtime import keras, tf
 from pipeline.provenance.params import Params, load_params
 from pipeline.training import learner, optimization, trainer
+from pipeline.training.params import TrainParams
 from tests.conftest import FROZEN, ROOT
 
 IMAGE_SHAPE = (28, 28, 1)
@@ -274,7 +275,7 @@ def test_history_has_one_row_per_epoch_and_each_is_announced(
     assert seen[1][1]["val_loss"] == history["val_loss"][1]
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop", "adamw"])
+@pytest.mark.parametrize("optimizer", get_args(TrainParams.model_fields["optimizer"].annotation))
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_optimizer_and_schedule_are_what_params_name(
     params: Callable[..., Params], optimizer: str, schedule: str
