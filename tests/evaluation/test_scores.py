@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import classification_report
 
 from pipeline.evaluation.scores import Outcome, Probabilities, score, tabulate
+from pipeline.provenance.results import flatten_numbers
 
 DIGITS = [str(digit) for digit in range(10)]
 
@@ -77,7 +78,7 @@ def test_metrics_of_a_hand_computed_case() -> None:
 
     # Wilson's interval for 3 of 4 at z = 1.959964, that is z^2 = 3.841459:
     # (0.75 + 0.480182 +- 1.959964 * sqrt(0.046875 + 0.060023)) / 1.960365
-    assert metrics == {
+    expected = {
         "accuracy": 0.75,
         "accuracy_low": 0.300642,
         "accuracy_high": 0.954413,
@@ -88,6 +89,7 @@ def test_metrics_of_a_hand_computed_case() -> None:
         "recall": dict.fromkeys(DIGITS) | {"1": 0.5, "7": 1.0},
         "precision": dict.fromkeys(DIGITS) | {"1": 1.0, "7": 0.666667},
     }
+    assert {name: metrics[name] for name in expected} == expected
 
 
 def test_per_class_metrics_agree_with_scikit_learn(many: tuple[Probabilities, list[int]]) -> None:
@@ -172,16 +174,6 @@ def test_metrics_are_json_in_6_digits(many: tuple[Probabilities, list[int]]) -> 
     metrics = scored(probabilities, *labels)
 
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
-    recall, precision = metrics.pop("recall"), metrics.pop("precision")
-    assert set(metrics) == {
-        "accuracy",
-        "accuracy_low",
-        "accuracy_high",
-        "loss",
-        "errors",
-        "samples",
-        "expected_calibration_error",
-    }
     assert type(metrics["errors"]) is type(metrics["samples"]) is int
-    for value in (*metrics.values(), *recall.values(), *precision.values()):
-        assert value == round(value, 6)
+    for value in flatten_numbers(metrics).values():
+        assert value == round(value or 0, 6)
