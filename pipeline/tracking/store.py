@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient as MlflowClient
     from mlflow.entities import Experiment
 
-# What the project is called in a store; another name is another experiment, or other models. The
-# artifact in dvc.yaml has the same prefix.
+# What the project is called in a store; another name is another experiment, or other models.
 EXPERIMENT = "pipeline"
 MODEL_PREFIX = ""  # of the registered models; what follows is the name of their data set
 ARTIFACTS = ROOT / "mlartifacts"

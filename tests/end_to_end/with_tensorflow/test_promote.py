@@ -157,7 +157,7 @@ def test_model_that_was_replaced_in_the_store_is_refused(registry: Registry) -> 
         line = one_line(registry.promote(code=1))
     finally:
         model.write_bytes(content)
-    assert line.startswith("mnist version 1 is not used: the model in MLflow is not the one in dvc")
+    assert line.startswith(f"{MODEL} version 1 is not used: the model in MLflow is not the one in ")
     with pytest.raises(MlflowException):
         registry.champion()
 
