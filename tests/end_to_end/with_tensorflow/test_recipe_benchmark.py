@@ -10,8 +10,9 @@ def test_table_has_a_line_for_each_pair() -> None:
     command = [sys.executable, "-m", "benchmarks.recipe", "--small", "--pairs", "1"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in run.stdout.splitlines()]
-    header, _, pair, average, _, *targets = lines
+    rows = [line for line in run.stdout.splitlines() if line.startswith("|")]
+    lines = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
+    header, _, pair, average, *targets = lines
     assert header[:4] == ["seed", "plain, s", "recipe, s", "recipe to plain"]
     assert pair[0] == "0"
     assert average == ["mean", *pair[1:]]
