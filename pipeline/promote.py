@@ -3,7 +3,6 @@
 import argparse
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,14 +15,9 @@ from pipeline.core.splits import TEST
 from pipeline.evaluation.paths import ERRORS, EVALUATION
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.evaluation.scores import METRICS
-from pipeline.model.paths import MODEL
-from pipeline.provenance.commits import find_commit, is_shared
 from pipeline.provenance.committed import snapshot_at
-from pipeline.provenance.git import git, resolve, untracked_files
 from pipeline.provenance.params import load_params
-from pipeline.provenance.paths import CODE
-from pipeline.provenance.recorded import read_recorded
-from pipeline.provenance.reproduced import require_reproduced, shorten
+from pipeline.provenance.promotable import find_shared, require_commit
 from pipeline.provenance.snapshot import Snapshot, present_snapshot
 from pipeline.statistics.paired import compare
 from pipeline.tracking import registry, runs, served_model, store
@@ -75,57 +69,12 @@ def promote(snapshot: Snapshot, commit: str, level: float) -> str:
     return f"{title} is now the champion: {description}"
 
 
-def find_shared(revision: str) -> str:
-    """Return the commit of a revision, or of an experiment's name, that others can have.
-
-    Raises:
-        PipelineError: there is none, or no branch holds it.
-    """
-    commit = find_commit(revision)
-    if not commit:
-        raise PipelineError(f"Git: there is no commit or experiment {revision}")
-    if not is_shared(commit):
-        raise PipelineError(
-            f"Git: no branch holds {revision}, so that others could not find what was promoted; "
-            f"`dvc exp branch {revision} NAME` makes one of an experiment, which can be promoted"
-        )
-    return commit
-
-
 def _read_image(snapshot: Snapshot) -> ByteArray:
     """Return the first test image of a state, (1, height, width, channels)."""
     if snapshot.test_images is None:
         raise PipelineError(f"{TEST.images}: is not in DVC's cache; `dvc fetch` brings it")
     images: ByteArray = np.load(snapshot.test_images, mmap_mode="r", allow_pickle=False)[:1]
     return images
-
-
-def require_commit() -> str:
-    """Return the commit that holds the present state.
-
-    Raises:
-        PipelineError: there is none, because something differs from the last commit or from what
-            the pipeline would make.
-    """
-    commit = resolve("HEAD")
-    if not commit:
-        raise PipelineError("Git: there is no commit; only a committed state can be promoted")
-    changed = [
-        line.split(maxsplit=1)[1]
-        for line in git("status", "--porcelain", "--untracked-files=no").splitlines()
-    ]
-    deps = {dep for declared in read_recorded(Path()).declared.values() for dep in declared.deps}
-    changed += untracked_files(*(dep for dep in deps if Path(dep).is_relative_to(CODE)))
-    if changed:
-        raise PipelineError(
-            f"Git: not committed: {shorten(changed)}; only a committed state can be promoted: "
-            "commit, stash or remove what differs"
-        )
-    require_reproduced("`dvc repro`, commit, and promote that")
-    # Which DVC goes by, unless its time or size has changed.
-    if files.md5(MODEL) != read_recorded(Path()).made[str(MODEL)]:
-        raise PipelineError(f"{MODEL}: is damaged; {files.remedy_for(MODEL)}")
-    return commit
 
 
 def _metric_tags(metrics: Mapping[str, object]) -> dict[str, str]:
