@@ -301,9 +301,14 @@ def test_module_whose_entry_was_forgotten_is_named(project: Path, path: str) -> 
 @pytest.mark.parametrize(
     ("path", "before", "line", "name"),
     [
-        ("evaluation/scores.py", "METRICS = (", "def _top_2() -> None: ...", "_top_2"),
+        ("evaluation/scores.py", "METRICS = (", "def _top_2() -> None: _top_2()", "_top_2"),
         ("figures/curves.py", "def _curves", "def sureness() -> None: ...", "sureness"),
-        ("model/params.py", "class RuntimeParams", "    droop: float = neutral(0.0)", "droop"),
+        (
+            "model/params.py",
+            "class RuntimeParams",
+            "    droop: float = neutral(0.0)  # how far to droop",
+            "droop",
+        ),
     ],
 )
 def test_what_nothing_uses_is_named(path: str, before: str, line: str, name: str) -> None:
