@@ -17,7 +17,7 @@ from pipeline.check.comparison import (
 )
 from pipeline.check.declarations import OUTPUTS, build_graph, find_used, names_of
 from pipeline.check.fix import made_files
-from pipeline.check.unused import find_unused_names
+from pipeline.check.unused import find_unlisted_stages, find_unused_names
 from pipeline.core import files, params_file
 from pipeline.core.errors import ParamsError, PipelineError
 from pipeline.core.params import PARAMS
@@ -65,6 +65,7 @@ def find_faults(only_stages: bool) -> list[Fault]:
     if not only_stages and not faults:  # else it may follow from another
         faults += _find_unused(stages.values(), imported)
         faults += find_unused_names(imported)
+        faults += find_unlisted_stages(imported)
     return [*faults, *_find_untracked(stages.values())]
 
 
