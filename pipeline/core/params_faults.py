@@ -26,7 +26,7 @@ _WORDS = {  # for pydantic's types of error
     "greater_than": "must be more than {gt:g}{got}",
     "greater_than_equal": "must be at least {ge:g}{got}",
     "less_than": "must be less than {lt:g}{got}",
-    "less_than_equal": "must be at most {le:.15g}{got}",
+    "less_than_equal": "must be at most {le:,.15g}{got}",
     "string_type": "must be text{got}",
     "string_pattern_mismatch": "must be a folder's name of letters, digits, - and _{got}",
     "literal_error": "must be one of {choices}{got}",

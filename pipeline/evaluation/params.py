@@ -12,7 +12,7 @@ class EvaluateParams(Strict):
     """How results are judged and shown."""
 
     images: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None
-    """Numbers of the test images to follow through the network; null: the first of each class."""
+    """Numbers of the test images to trace through the network; null: the first of each class."""
     confidence: float = Field(gt=0, le=0.999_999)  # nearer to 1, intervals are everything
     """Level of the intervals, such as 0.95."""
 

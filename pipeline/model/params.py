@@ -13,7 +13,7 @@ class ModelParams(Strict):
     """The network's architecture."""
 
     conv_blocks: list[Annotated[list[Count], Field(min_length=1)]]
-    """For each block the filter counts of its convolutions, which a 2x2 max pooling follows:
+    """Filter counts of the convolutions of each block, which ends with 2x2 max pooling:
     `[[32, 64], [128]]` is two convolutions, pooling, one convolution, pooling; `[]` is a fully
     connected network."""
     kernel_size: Count
@@ -21,16 +21,15 @@ class ModelParams(Strict):
     dense_units: list[Count]
     """Units of each dense layer between the convolutions and the output."""
     dropout: Fraction
-    """Share of the inputs of dense layers, raw pixels excepted, that training drops."""
+    """Fraction of the inputs of dense layers, except raw pixels, that training drops."""
     batch_norm: bool
     """Whether each layer is normalized before its ReLU."""
     batch_norm_momentum: Fraction = neutral(0.9)
-    """Share of batch norm's moving statistics that a batch keeps. Keras's own 0.99 takes hundreds
-    of batches to forget how the statistics began; 2,000 images in batches of 64 are 32 an epoch."""
+    """Momentum of batch norm's moving statistics. Keras's default, 0.99, needs hundreds of batches
+    to forget the initial ones; 2,000 images in batches of 64 are 32 an epoch."""
     residual: bool = neutral(False)
-    """Whether a shortcut adds the input of each block to the output of its last convolution, before
-    the ReLU, through a 1x1 convolution where the filter counts differ; convolutions are then padded
-    to keep the size of their input."""
+    """Whether a shortcut adds each block's input to the output of its last convolution, before the
+    ReLU, through a 1x1 convolution where filter counts differ; convolutions are then padded."""
 
     @property
     def padding(self) -> Literal["same", "valid"]:

@@ -20,8 +20,8 @@ reruns the stages that use it, and `plot`. A mistake is refused before any work 
 params.yaml: train.epochs: must be at least 1, got 0
 ```
 
-As DVC removes a stage's outputs first, they are then missing until `dvc repro` with the corrected
-param, or `git checkout metrics` and `dvc checkout`.
+DVC has then removed the stage's outputs: correct the param and run `dvc repro`, or
+`git checkout metrics` and `dvc checkout`.
 """
 LARGEST = 2**31 - 1  # a bound that nobody needs to be told
 TYPES = {
@@ -35,7 +35,7 @@ TYPES = {
 BOUNDS = {
     "minimum": "at least {:g}",
     "exclusiveMinimum": "more than {:g}",
-    "maximum": "at most {:.15g}",
+    "maximum": "at most {:,.15g}",
     "exclusiveMaximum": "less than {:g}",
 }
 

@@ -27,28 +27,26 @@ class TrainParams(RuntimeParams):
     batch_size: Count
     """Images in a step, over all workers."""
     optimizer: Literal["adam", "sgd", "rmsprop", "adamw"]
-    """Keras's optimizer of that name, with its default settings but for those below."""
+    """Keras's optimizer of that name; other settings than those below are its defaults."""
     learning_rate: float = Field(gt=0)
     """Of the optimizer, at the start."""
     learning_rate_schedule: Literal["constant", "cosine"]
-    """`cosine` lets the learning rate fall to 0 over all steps."""
+    """`cosine` lowers the learning rate to 0 over all steps."""
     weight_decay: float = neutral(0.004, ge=0)
-    """Of `adamw`: the share of each weight that a step takes away, times the learning rate. The
-    others have none: whoever wants weight decay with `adam` takes `adamw`."""
+    """Of `adamw` only: times the learning rate, the fraction by which a step shrinks each weight."""
     label_smoothing: Fraction
-    """Share of the target that is spread evenly over all classes."""
+    """Fraction of the target spread evenly over all classes."""
     early_stopping_patience: Count | None
     """Epochs without a lower validation loss before training stops and the best weights are
     restored; null: never."""
     seed: int = Field(ge=0, le=2**32 - 1)  # what NumPy takes
     """Of all random numbers."""
     workers: int = Field(ge=1, le=1024)
-    """Processes that train together, each with its share of every batch; another number sums in
-    another order: other bits."""
+    """Processes that train together, each with its share of every batch; another number gives other
+    bits."""
     precision: Precision = neutral("float32")
-    """Of what the network computes in training and validation. `mixed_bfloat16` computes all but
-    the last layer and the loss in bfloat16, which is faster on a processor that has instructions
-    for it; weights stay float32, and the saved model computes in float32."""
+    """Of training and validation. `mixed_bfloat16` computes all but the last layer and the loss in
+    bfloat16, faster on a processor with instructions for it; weights and saved model stay float32."""
 
 
 class TrainingSections(Sections):

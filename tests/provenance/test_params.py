@@ -207,7 +207,7 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
             "prepare.image_size: must have at most 2 entries or null, got [1, 2, 3]",
         ),
         ("prepare.image_size: [32, 0]", "prepare.image_size[1]: must be at least 1, got 0"),
-        ("prepare.image_size: [32, 4097]", "prepare.image_size[1]: must be at most 4096, got 4097"),
+        ("prepare.image_size: [32, 4097]", "prepare.image_size[1]: must be at most 4,096, got 4097"),
         (
             "prepare.image_size: [6, 40]",
             "model.conv_blocks: layer 3 of block 1 leaves nothing of images of 6x40 pixels; "
@@ -248,7 +248,7 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
         ("model.batch_norm:", "model.batch_norm: must be true or false, got null"),
         ("model.batch_norm_momentum: 1", "model.batch_norm_momentum: must be less than 1, got 1"),
         ("train.epochs: 0", "train.epochs: must be at least 1, got 0"),
-        ("train.epochs: 1000000000", "train.epochs: must be at most 100000, got 1000000000"),
+        ("train.epochs: 1000000000", "train.epochs: must be at most 100,000, got 1000000000"),
         (
             "evaluate.confidence: 0.9999999999999999",
             "evaluate.confidence: must be at most 0.999999, got 0.9999999999999999",
@@ -298,10 +298,10 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
             "train.early_stopping_patience: must be a whole number or null, got 'none'",
         ),
         ("train.seed: -1", "train.seed: must be at least 0, got -1"),
-        ("train.seed: 4294967296", "train.seed: must be at most 4294967295, got 4294967296"),
+        ("train.seed: 4294967296", "train.seed: must be at most 4,294,967,295, got 4294967296"),
         (
             f"train.seed: 0x{'f' * 5000}",
-            "train.seed: must be at most 4294967295, got a huge number",
+            "train.seed: must be at most 4,294,967,295, got a huge number",
         ),
         ("train.threads: 0", "train.threads: must be at least 1, got 0"),
         ("train.threads: 1025", "train.threads: must be at most 1024, got 1025"),

@@ -14,9 +14,9 @@ ROWS = {
     "dataset": "name",
     "dropout": "number, at least 0, less than 1",
     "early_stopping_patience": "whole number, at least 1 or null",
-    "image_size": "list of 2 [whole number, at least 1, at most 4096] or null",
+    "image_size": "list of 2 [whole number, at least 1, at most 4,096] or null",
     "learning_rate": "number, more than 0",
-    "seed": "whole number, at least 0, at most 4294967295",
+    "seed": "whole number, at least 0, at most 4,294,967,295",
     "val_from": "`train`, `test`",
 }
 
