@@ -11,7 +11,7 @@ unexport PYTHONSAFEPATH
 # DVC's stages take the `python` that they find.
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 # What .venv was made from. A copy lies in it, written last: where it differs, the lock, Python or
-# the folder is another one or the set-up was interrupted, and .venv is made anew.
+# the folder is another one or the set-up was interrupted, and .venv is rebuilt.
 ORIGIN := { pwd; $(PYTHON) -V; cat requirements/main.txt; }
 
 .DEFAULT_GOAL := help
@@ -50,7 +50,7 @@ report: venv  ## say what the working tree, or HEAD, changed against main, or BA
 test: venv-dev  ## run all tests
 	@$(IN_VENV) python -m pytest -n 2 --dist worksteal
 
-test-fast: venv-dev  ## run the tests that need neither dvc nor a training
+test-fast: venv-dev  ## run the tests that need neither dvc nor training
 	@$(IN_VENV) python -m pytest -n 2 --dist worksteal -m 'not end_to_end'
 
 check: venv  ## compare dvc.yaml with the code; make check FIX=1 writes what is missing

@@ -50,7 +50,7 @@ def promote(snapshot: Snapshot, commit: str, level: float) -> str:
         title = f"{name} version {version.version}"
         champion = registry.find_champion(client, name)
         if champion and str(champion.version) == str(version.version):
-            return f"{title} is the champion already"
+            return f"{title} is already the champion"
         if champion and champion.tags.get(runs.STATE_TAG) != version.tags[runs.STATE_TAG]:
             tested_on = (snapshot.digests[path] for path in (TEST.images, TEST.labels))
             old_errors = registry.read_errors(client, champion, *tested_on)
@@ -72,7 +72,7 @@ def promote(snapshot: Snapshot, commit: str, level: float) -> str:
 def _read_image(snapshot: Snapshot) -> ByteArray:
     """Return the first test image of a state, (1, height, width, channels)."""
     if snapshot.test_images is None:
-        raise PipelineError(f"{TEST.images}: is not in DVC's cache; `dvc fetch` brings it")
+        raise PipelineError(f"{TEST.images}: is not in DVC's cache; `dvc fetch` gets it")
     images: ByteArray = np.load(snapshot.test_images, mmap_mode="r", allow_pickle=False)[:1]
     return images
 

@@ -66,7 +66,7 @@ def record_spread(params: Params, count: int) -> bool:
             print(f"seed {run.seed}: test accuracy {run.accuracy:.4f} ({how})", flush=True)
     except (KeyboardInterrupt, SystemExit):
         print(
-            f"{len(runs)} of {count} seeds are done and kept; the same command goes on from there",
+            f"{len(runs)} of {count} seeds are done and kept; the same command resumes there",
             file=sys.stderr,
         )
         raise
@@ -141,7 +141,7 @@ def main() -> None:
         "--seeds",
         type=read_count,
         default=5,
-        help="how many, the present one included (default: %(default)s)",
+        help="number of seeds, the present one included (default: %(default)s)",
     )
     count = parser.parse_args().seeds
     end_with_terminal()

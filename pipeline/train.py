@@ -65,7 +65,7 @@ def _lead(
         seconds = float(saved.pop(SECONDS)) if saved else 0.0
         done = history.measured(saved["history"]) if saved else []
         if done:
-            print(f"Going on after epoch {len(done)}, where training was cut off", flush=True)
+            print(f"Resuming after epoch {len(done)}, where training was interrupted", flush=True)
         with TrainingRun(key_here, done) as run:
             # Takes seconds, in which the recorder imports MLflow.
             from pipeline.model import network, runtime
@@ -92,8 +92,8 @@ def _lead(
             if identify_training() != key:
                 raise PipelineError(
                     "params.yaml, data or code were changed while the network was trained, and DVC "
-                    "would note the new ones for it. Put them back, and `dvc repro` takes what "
-                    "was trained; else it trains with the new ones"
+                    "would record the new ones for it. Put them back, and `dvc repro` uses what "
+                    "was trained; otherwise it trains with the new ones"
                 )
             network.write_model(model_path, model)
             files.write_text(history_path, rows.to_csv(index=False, float_format="%.6f"))

@@ -127,7 +127,7 @@ def _find_unused(entries: Iterable[Mapping[str, Any]], imported: set[str]) -> It
         if path.endswith(".py") and path not in imported:
             yield Fault(
                 f"{path}: no stage imports it, but {STAGES} depends on its folder: is its entry "
-                "missing (of a figure, a reader, ...)? Else move it away"
+                "missing (of a figure, a reader, ...)? Otherwise move it away"
             )
 
 

@@ -29,7 +29,7 @@ def find_unused_names(modules: Iterable[str]) -> Iterator[Fault]:
             if words[name] == WORD.findall("\n".join(lines[first - 1 : last])).count(name):
                 yield Fault(
                     f"{path}: nothing uses {name}: is its entry missing (of a metric, a figure, "
-                    "...), or what it is for? Else remove it"
+                    "...), or what it is for? Otherwise remove it"
                 )
 
 

@@ -39,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except OSError as error:
         raise PipelineError(
-            f"{path}: cannot be written: {error.strerror or error}; no half of it is left"
+            f"{path}: cannot be written: {error.strerror or error}; no partial file is left"
         ) from error
     finally:
         with suppress(OSError):  # it is in place, or there is no such folder to write to
@@ -100,7 +100,7 @@ def read_text(path: Path, parse: Callable[[str], Parsed]) -> Parsed:
     try:
         text = path.read_text(encoding="utf-8")
         if not text.endswith("\n"):
-            raise ValueError("its last line is cut" if text else "it is empty")
+            raise ValueError("its last line is truncated" if text else "it is empty")
         return parse(text)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; {REMEDY}") from error

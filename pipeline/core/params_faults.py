@@ -84,7 +84,7 @@ def _line_to_add(schema: type[BaseModel], section: str, key: str) -> str:
     if not isinstance(extra, dict) or NEUTRAL_KEY not in extra:
         return ""
     value = str(extra[NEUTRAL_KEY])
-    return f"; add `{key}: {_YAML.get(value, value)}`, with which all is as before"
+    return f"; add `{key}: {_YAML.get(value, value)}`, which changes nothing"
 
 
 def _fields(schema: type[BaseModel], section: str) -> dict[str, FieldInfo]:

@@ -94,7 +94,7 @@ def take_images(images: ByteArray, chosen: npt.NDArray[np.int64]) -> ByteArray:
     places = (images.offset + number * size for number in chosen.tolist())
     taken = b"".join(os.pread(file, size, place) for place in places)
     if len(taken) < len(chosen) * size:
-        raise DataError(f"{images.filename}: is cut; {files.REMEDY}")
+        raise DataError(f"{images.filename}: is truncated; {files.REMEDY}")
     return np.frombuffer(taken, np.uint8).reshape(len(chosen), *images.shape[1:])
 
 

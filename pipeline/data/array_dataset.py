@@ -96,7 +96,7 @@ def _read_classes(folder: Path, count: int) -> list[str]:
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise DataError(f"{file}: {error}; it must have one name a line, in UTF-8") from error
+        raise DataError(f"{file}: {error}; it must have one name per line, in UTF-8") from error
     if len(names) != count:
         raise DataError(
             f"{file}: names {len(names)} classes, but the labels go from 0 to {count - 1}; it must "

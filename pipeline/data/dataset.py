@@ -104,11 +104,11 @@ def require_followed(folder: Path) -> None:
                 )
         for path in (here / name for name in sorted(names) if not name.startswith(".")):
             if not path.is_file():
-                raise DataError(f"{path}: is no file, or a link to none; remove it")
+                raise DataError(f"{path}: is not a file, or is a broken link; remove it")
             is_backup = path.name.endswith("~")  # of an editor, which no reader reads
             if counted is not None and path.absolute() not in counted and not is_backup:
                 raise DataError(
-                    f"{path}: its changes DVC would not see, because of .dvcignore; give it "
+                    f"{path}: DVC would not see its changes, because of .dvcignore; give it "
                     "another name, or move it away"
                 )
 

@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog=command("experiments"), description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="of an experiment (default: all)")
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--list", action="store_true", help="say what they are, and run none")
+    instead.add_argument("--list", action="store_true", help="list them, and run none")
     instead.add_argument(
         "--table", action="store_true", help="write table and learning curve from recorded runs"
     )

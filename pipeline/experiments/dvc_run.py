@@ -37,13 +37,13 @@ def require_copies() -> None:
     """
     config = Path(git("rev-parse", "--path-format=absolute", "--git-path", "config"))
     if git("rev-parse", "--is-shallow-repository") == "true":
-        fault = "is shallow", "`git fetch --unshallow` makes it whole"
+        fault = "is shallow", "`git fetch --unshallow` completes it"
     elif git("config", "--get-regexp", r"^remote\..*\.promisor$", none=1):
         fault = "is partial", "clone it without --filter"
     elif lost := NOT_IN_PATHS.search(str(ROOT)):
         fault = f"has a {lost[0]} in its path, {ROOT}", "move or rename the folder"
     elif not config.read_bytes().isascii():
-        fault = f"has letters beyond ASCII in {config}", "set that name with `git config --global`"
+        fault = f"has non-ASCII letters in {config}", "set that name with `git config --global`"
     else:
         return
     raise PipelineError(

@@ -47,7 +47,9 @@ def load(dataset: str) -> Material:
     """
     model, test, classes = network.read_model(MODEL), splits.read_split(splits.TEST), read_classes()
     if not fits(model, test, classes):
-        raise DataError(f"{MODEL}: is not for the prepared data; `dvc repro` trains one that is")
+        raise DataError(
+            f"{MODEL}: does not fit the prepared data; `dvc repro` trains one that does"
+        )
     errors = files.read_text(ERRORS, parse_predictions)["image"].to_numpy()
     models, no_champion = {CURRENT: model}, ""
     try:

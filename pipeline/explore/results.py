@@ -110,8 +110,8 @@ class Results:
 def percent(probability: float) -> str:
     """Return a probability in percent, and never as quite certain."""
     if probability > 0.999:
-        return "> 99.9 %"
-    return f"{100 * probability:.1f} %" if probability >= 0.001 else "< 0.1 %"
+        return "> 99.9%"
+    return f"{100 * probability:.1f}%" if probability >= 0.001 else "< 0.1%"
 
 
 def _small_picture(meaning: str) -> ui.interactive_image:

@@ -129,7 +129,7 @@ def _read(
         if not (folder / path).is_file():
             raise DataError(f"{path} is missing")
     if not recorded.state_id or "prepare.dataset" not in params:
-        raise DataError(f"{LOCK} is that of another pipeline")
+        raise DataError(f"{LOCK} belongs to another pipeline")
     require_true(recorded, whole=not commit.experiment)
     if edited := find_edited(recorded):
         raise FalseStateError(edited, recorded.state_id)

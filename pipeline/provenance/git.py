@@ -21,7 +21,7 @@ SETTINGS = {
 NO_REPOSITORY = "not a git repository"
 # Of what Git refuses without one, by a part of its words.
 REMEDIES = {
-    "index file": "remove .git/index, and `git reset` makes it anew from the last commit",
+    "index file": "remove .git/index, and `git reset` rebuilds it from the last commit",
     NO_REPOSITORY: "work in a clone of the project, or `git init` and commit it",
     "promisor remote": "this clone is partial: clone it without --filter, or reach its remote",
 }

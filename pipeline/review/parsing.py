@@ -90,4 +90,4 @@ def parse_errors(
 
 def _require_last_line(text: str) -> None:
     if not text.endswith("\n"):
-        raise ValueError("its last line is cut")
+        raise ValueError("its last line is truncated")

@@ -66,7 +66,7 @@ def sweep(settings: Settings, params: Params) -> tuple[Trial, str, bool]:
             display = Display(Sweep(sweep_id, settings.metric, settings.sign, params, journal))
             _search(settings, params, data, journal, folder, display)
     except Timeout:
-        raise PipelineError(f"sweep {sweep_id}: is under way already, in {folder}") from None
+        raise PipelineError(f"sweep {sweep_id}: is already running, in {folder}") from None
     best = find_best(journal, settings.metric, settings.sign)
     if not best:
         raise PipelineError(
@@ -110,7 +110,7 @@ def _search(
     except (KeyboardInterrupt, SystemExit):
         print(
             f"{journal.done} of {settings.trials} trials are done and kept; "
-            "the same command goes on from there",
+            "the same command resumes there",
             file=sys.stderr,
         )
         display.update("KILLED")
@@ -123,7 +123,7 @@ def _describe_start(sweep_id: str, settings: Settings, journal: Journal, changed
     if journal.is_over:
         return f"sweep {sweep_id}: {done} trials, all done"
     if journal.trials:
-        return f"sweep {sweep_id}: goes on after {done} of {settings.trials} trials"
+        return f"sweep {sweep_id}: resumes after {done} of {settings.trials} trials"
     why = f", as {' and '.join(changed)} changed since the last one" if changed else ""
     return f"sweep {sweep_id}: {settings.trials} trials{why}"
 

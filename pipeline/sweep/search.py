@@ -98,7 +98,7 @@ def search(
         on_end: is given each trial when it has ended.
 
     Raises:
-        PipelineError: there is no Ray cluster, or no trial came through an epoch.
+        PipelineError: there is no Ray cluster, or no trial finished an epoch.
     """
     epochs, threads = params.train.epochs, params.train.threads
     seconds = settings.seconds and settings.seconds - journal.seconds
@@ -136,8 +136,8 @@ def search(
         if follower.cause and not any(trial.epochs for trial in journal.trials.values()):
             journal.forget()  # a fault of the machines, and nothing that would be lost
             raise PipelineError(
-                f"no trial came through an epoch: {follower.cause}; "
-                "once that is mended, the same command begins anew"
+                f"no trial finished an epoch: {follower.cause}; "
+                "once that is fixed, the same command restarts"
             )
         journal.close()
     finally:

@@ -18,8 +18,8 @@ KINDS = ("choice", "uniform", "loguniform", "int")
 DIGITS = 4  # of drawn numbers, so that they can be read and typed
 REFUSED = {
     "prepare": "the arrays are prepared once, for all trials: set it in params.yaml, `dvc repro`",
-    "evaluate": "it changes no training",
-    "train.seed": "a seed that happens to win is luck, and no better recipe",
+    "evaluate": "it does not affect training",
+    "train.seed": "a seed that happens to win is luck, not a better recipe",
     "train.threads": "it decides how fast trials are, and bits by chance: set it in params.yaml",
     "train.workers": "each trial trains alone, and the machines share the trials",
     "train.early_stopping_patience": "the scheduler of the search stops trials",

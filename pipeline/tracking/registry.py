@@ -150,7 +150,7 @@ def read_errors(
 
     title = f"{CHAMPION}, version {version.version} of {version.name},"
     remedy = (
-        f"or, to start anew, remove the alias {CHAMPION} from it in the MLflow UI (`make ui`, "
+        f"or, to start over, remove the alias {CHAMPION} from it in the MLflow UI (`make ui`, "
         "Model registry): the next promotion is then the first"
     )
     try:

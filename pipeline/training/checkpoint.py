@@ -91,9 +91,11 @@ class Checkpoint:
         try:
             FOLDER.mkdir(parents=True, exist_ok=True)
             if not _acquire(self._lock):
-                print(f"{self._path}: another training has it; waiting for its end", flush=True)
+                print(
+                    f"{self._path}: another training run has it; waiting for it to end", flush=True
+                )
                 if not _acquire(self._lock, PATIENCE):
-                    print("It goes on; this one has no checkpoint", flush=True)
+                    print("It is still running; this run keeps no checkpoint", flush=True)
             for lock_path in FOLDER.glob("*.lock"):
                 lock = FileLock(lock_path)
                 if lock_path != Path(self._lock.lock_file) and _acquire(lock):

@@ -33,7 +33,7 @@ class TrainParams(RuntimeParams):
     learning_rate_schedule: Literal["constant", "cosine"]
     """`cosine` lowers the learning rate to 0 over all steps."""
     weight_decay: float = neutral(0.004, ge=0)
-    """Of `adamw` only: times the learning rate, the fraction by which a step shrinks each weight."""
+    """Of `adamw` only: a step shrinks each weight by this fraction times the learning rate."""
     label_smoothing: Fraction
     """Fraction of the target spread evenly over all classes."""
     early_stopping_patience: Count | None
@@ -46,7 +46,8 @@ class TrainParams(RuntimeParams):
     bits."""
     precision: Precision = neutral("float32")
     """Of training and validation. `mixed_bfloat16` computes all but the last layer and the loss in
-    bfloat16, faster on a processor with instructions for it; weights and saved model stay float32."""
+    bfloat16, faster on processors with instructions for it; weights and saved model stay float32.
+    """
 
 
 class TrainingSections(Sections):

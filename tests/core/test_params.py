@@ -65,7 +65,7 @@ def test_file_from_before_a_param_is_refused_with_the_line_to_add(path: Path) ->
 
     assert str(caught.value).splitlines() == [
         "params.yaml: train.epochs: is missing",
-        "params.yaml: train.clip: is missing; add `clip: null`, with which all is as before",
+        "params.yaml: train.clip: is missing; add `clip: null`, which changes nothing",
         "params.yaml: train.nesterov: must be true or false, got 1",
     ]
 

@@ -94,7 +94,9 @@ def test_images_are_those_of_the_file_that_was_checked(written: Split) -> None:
 def test_file_that_was_cut_is_named() -> None:
     images = splits.read_split(splits.VAL).images
     os.truncate(IMAGES, IMAGES.stat().st_size - 1)
-    with pytest.raises(DataError, match=r"val_images\.npy: is cut; `dvc repro` makes it again"):
+    with pytest.raises(
+        DataError, match=r"val_images\.npy: is truncated; `dvc repro` makes it again"
+    ):
         splits.take_images(images, np.array([11]))
 
 

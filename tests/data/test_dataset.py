@@ -245,7 +245,7 @@ def test_faulty_names_are_refused(ten: Path, names: list[str], message: str) -> 
     found = fault(lambda: read_whole(ten), ten)
 
     assert found.startswith(f"classes.txt: {message}")
-    assert "must have one name a line" in found
+    assert "must have one name per line" in found
 
 
 def test_numbers_and_other_names_that_look_like_formulas_are_allowed(ten: Path) -> None:
@@ -260,7 +260,7 @@ def test_names_that_are_not_utf_8_are_refused(ten: Path) -> None:
 
     message = fault(lambda: read_whole(ten), ten)
 
-    assert message.endswith("must have one name a line, in UTF-8")
+    assert message.endswith("must have one name per line, in UTF-8")
 
 
 def test_images_of_any_size_are_read(folder: Path) -> None:

@@ -395,10 +395,16 @@ FAULTS: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "linked split": (link("test", ".test"), "test: is a link to a folder, whose changes DVC would"),
     "link to nothing": (
         link("train/apple/9.png", ".9"),
-        "train/apple/9.png: is no file, or a link",
+        "train/apple/9.png: is not a file, or is a broken link",
     ),
-    "FIFO": (make_fifo("train/apple/9.png"), "train/apple/9.png: is no file, or a link to none"),
-    "FIFO beside": (make_fifo("classes.txt"), "classes.txt: is no file, or a link to none; remove"),
+    "FIFO": (
+        make_fifo("train/apple/9.png"),
+        "train/apple/9.png: is not a file, or is a broken link",
+    ),
+    "FIFO beside": (
+        make_fifo("classes.txt"),
+        "classes.txt: is not a file, or is a broken link; remove",
+    ),
     "hidden by DVC": (
         write("train/.dvcignore", "apple\n"),
         "train/.dvcignore: hides data from DVC",
@@ -447,7 +453,7 @@ def test_what_dvc_is_told_to_overlook_is_no_data(
     Path(".dvcignore").write_text(f"*~\n{hidden}\n")
     (folder / "notes~").touch()  # which no reader takes for data
 
-    assert "its changes DVC would not see, because of .dvcignore" in fault(folder)
+    assert "DVC would not see its changes, because of .dvcignore" in fault(folder)
     Path(".dvcignore").write_text("*~\n")
     assert len(read(folder)[1]) == 8
 

@@ -196,9 +196,9 @@ def test_interrupted_it_goes_on_with_the_same_trials(
     assert not left
     code, output, left = interrupt(clone, signal.SIGINT, 2)
     assert (code, left) == (130, [])
-    assert "the same command goes on from there" in output
+    assert "the same command resumes there" in output
     output = clone.run(*SWEEP).stdout
-    assert "goes on after" in output
+    assert "resumes after" in output
     assert epochs_of_trials(clone) == epochs_of_trials(swept)
     assert outcomes(clone) == outcomes(swept)
     starts = [[e for e in journal_of(c) if e["event"] == "start"] for c in (clone, swept)]

@@ -102,7 +102,7 @@ def test_strokes_become_a_path() -> None:
 
 @pytest.mark.parametrize(
     ("probability", "shown"),
-    [(1, "> 99.9 %"), (0.9985, "99.9 %"), (0.5, "50.0 %"), (0.001, "0.1 %"), (0.0004, "< 0.1 %")],
+    [(1, "> 99.9%"), (0.9985, "99.9%"), (0.5, "50.0%"), (0.001, "0.1%"), (0.0004, "< 0.1%")],
 )
 def test_nothing_is_quite_certain(probability: float, shown: str) -> None:
     assert percent(probability) == shown

@@ -101,8 +101,8 @@ def test_a_training_at_work_keeps_its_own(capsys: pytest.CaptureFixture[str]) ->
     assert state is not None
     assert list(state) == list(STATE)
     waiting, without = capsys.readouterr().out.splitlines()
-    assert waiting.endswith("a.checkpoint: another training has it; waiting for its end")
-    assert without == "It goes on; this one has no checkpoint"
+    assert waiting.endswith("a.checkpoint: another training run has it; waiting for it to end")
+    assert without == "It is still running; this run keeps no checkpoint"
 
 
 def test_a_lock_that_is_held_for_a_moment_is_waited_for(

@@ -155,7 +155,7 @@ def test_killed_training_resumes_to_the_same_bytes(clone: Clone) -> None:
             break
     training.kill()
     training.communicate()
-    assert "Going on after epoch " in train(clone, epochs=6)
+    assert "Resuming after epoch " in train(clone, epochs=6)
     assert take_outputs(clone) == expected
 
 

@@ -120,7 +120,7 @@ def test_first_promotion_makes_the_state_champion_once(emptied: Clone) -> None:
     assert described.startswith(f"Commit {commit[:7]}, test accuracy {evaluation['accuracy']:.4f}")
     assert interval in described
 
-    assert one_line(registry.promote()) == f"{MODEL} version 1 is the champion already"
+    assert one_line(registry.promote()) == f"{MODEL} version 1 is already the champion"
     assert len(registry.versions()) == 1
 
 
@@ -212,7 +212,7 @@ def test_experiment_is_promoted_by_its_name_once_a_branch_holds_it(registry: Reg
     assert f"{MODEL} version 1 is now the champion: commit {commit[:7]}" in output
     assert registry.champion() == "1"
     assert clone.read() == before
-    assert one_line(registry.promote("surer")) == f"{MODEL} version 1 is the champion already"
+    assert one_line(registry.promote("surer")) == f"{MODEL} version 1 is already the champion"
     unknown = one_line(registry.promote("nothing", code=1))
     assert unknown == "Git: there is no commit or experiment nothing"
 

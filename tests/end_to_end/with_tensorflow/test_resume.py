@@ -136,7 +136,9 @@ def test_killed_again_and_again_at_random_it_ends_with_the_bytes_of_one_that_was
     last = clone.run("dvc", "repro").stdout.splitlines(keepends=True)
     seen += announced(last)
 
-    assert f"Going on after epoch {announced(last)[0] - 1}, where training was cut off\n" in last
+    assert (
+        f"Resuming after epoch {announced(last)[0] - 1}, where training was interrupted\n" in last
+    )
     assert seen == sorted(set(seen))  # none was done again
     assert clone.read() == undisturbed.read()
     (run,) = [one for one in runs_of(clone) if one.info.run_id != known.info.run_id]
@@ -158,7 +160,7 @@ def test_killed_between_its_end_and_dvcs_note_of_it_no_epoch_is_lost(
     assert training.epochs == [1, 2, 3]
 
     output = clone.run("dvc", "repro").stdout
-    assert "Going on after epoch 3, where training was cut off" in output
+    assert "Resuming after epoch 3, where training was interrupted" in output
     assert announced(output.splitlines()) == []
     (run,) = [run for run in runs_of(clone) if run.info.run_id not in known]
     assert run.info.status == "FINISHED"
@@ -191,7 +193,7 @@ def test_what_another_training_left_is_not_used(
         training.kill(recorder=False, dvc=True)
 
         assert training.epochs[0] == 1
-        assert not any("Going on" in line for line in training.lines)
+        assert not any("Resuming" in line for line in training.lines)
         assert not set(left) & set(checkpoints(clone))
         left = checkpoints(clone)
         assert len(left) == 1

@@ -202,7 +202,7 @@ def test_training_of_two_repeats_itself_also_after_one_was_lost(clone: Clone) ->
     assert not any((clone.path / path).exists() for path in OUTPUTS)
 
     again = train(clone)
-    assert again.startswith("Going on after epoch ")
+    assert again.startswith("Resuming after epoch ")
     assert outputs(clone) == expected
 
 
