@@ -207,7 +207,7 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
             "prepare.image_size: must have at most 2 entries or null, got [1, 2, 3]",
         ),
         ("prepare.image_size: [32, 0]", "prepare.image_size[1]: must be at least 1, got 0"),
-        ("prepare.image_size: [32, 4097]", "prepare.image_size[1]: must be at most 4,096, got 4097"),
+        ("prepare.image_size: [9, 4097]", "prepare.image_size[1]: must be at most 4,096, got 4097"),
         (
             "prepare.image_size: [6, 40]",
             "model.conv_blocks: layer 3 of block 1 leaves nothing of images of 6x40 pixels; "
