@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument(
         "--level",
         default="0.05",
-        help="of the exact McNemar test: a model that is worse with a p-value below it is not "
+        help="level of the exact McNemar test: a model that is worse with p below it is not "
         "promoted (default: %(default)s)",
     )
     arguments = parser.parse_args()

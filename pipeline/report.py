@@ -1,6 +1,6 @@
 """Say what a state changed against BASE, and whether the difference is real.
 
-On a terminal in short; into a pipe or with --output as Markdown, with everything. It needs only
+On a terminal, a summary; into a pipe or with --output, all of it as Markdown. It needs only
 what is in Git: no DVC remote, no TensorFlow.
 """
 

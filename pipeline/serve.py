@@ -51,7 +51,7 @@ def main() -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="that requests may name, besides 127.0.0.1 and localhost; may be repeated",
+        help="host name to accept besides 127.0.0.1 and localhost; may be repeated",
     )
     for name, value in Limits()._asdict().items():
         parser.add_argument(
@@ -59,7 +59,7 @@ def main() -> None:
             type=type(value),
             default=value,
             metavar="N",
-            help=f"{name} that a request may have (default: {value:g})",
+            help=f"most {name} per request (default: {value:g})",
         )
     given = parser.parse_args()
     limits = Limits(given.max_megabytes, given.max_images, given.max_seconds)

@@ -18,7 +18,7 @@ from pipeline.tracking import deadline
 def main() -> None:
     """Run the experiments that are named, or all; or list them; or write the docs."""
     parser = argparse.ArgumentParser(prog=command("experiments"), description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of an experiment (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments (default: all)")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--list", action="store_true", help="list them, and run none")
     instead.add_argument(

@@ -26,7 +26,7 @@ class ModelParams(Strict):
     """Whether each layer is normalized before its ReLU."""
     batch_norm_momentum: Fraction = neutral(0.9)
     """Momentum of batch norm's moving statistics. Keras's default, 0.99, needs hundreds of batches
-    to forget the initial ones; 2,000 images in batches of 64 are 32 an epoch."""
+    to forget the initial ones."""
     residual: bool = neutral(False)
     """Whether a shortcut adds each block's input to the output of its last convolution, before the
     ReLU, through a 1x1 convolution where filter counts differ; convolutions are then padded."""
