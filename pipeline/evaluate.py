@@ -18,7 +18,7 @@ from pipeline.evaluation.predictions import format_predictions
 from pipeline.model import network, runtime
 from pipeline.model.paths import MODEL
 from pipeline.model.runtime import keras
-from pipeline.provenance.params import load_params
+from pipeline.provenance.params import check_start
 
 
 def predict(model: keras.Model, test: Split, classes: int) -> scores.Probabilities:
@@ -107,4 +107,4 @@ def main(
 
 
 if __name__ == "__main__":
-    stage.run(main, check=load_params)
+    stage.run(main, check=check_start)

@@ -19,7 +19,7 @@ from pipeline.figures.catalogue import Results
 from pipeline.figures.paths import FIGURES, NETWORK_PICTURES
 from pipeline.figures.picture_parts import shorten_classes, shorten_names
 from pipeline.provenance import state
-from pipeline.provenance.params import load_params
+from pipeline.provenance.params import check_start
 from pipeline.provenance.state import STATE_FILES, STATE_ID, StateSections
 from pipeline.training.paths import HISTORY
 
@@ -69,4 +69,4 @@ def _write_figures(folder: Path, drawn: Mapping[str, Figure]) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(main, check=load_params)
+    stage.run(main, check=check_start)

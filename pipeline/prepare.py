@@ -14,7 +14,7 @@ from pipeline.data.description import describe
 from pipeline.data.params import PrepareParams, PrepareSections
 from pipeline.data.paths import DATASET, RAW
 from pipeline.data.raw_data import Dataset
-from pipeline.provenance.params import load_params
+from pipeline.provenance.params import check_start
 
 Counts = dict[str, int | Literal["all"]]
 
@@ -102,4 +102,4 @@ def main(
 
 
 if __name__ == "__main__":
-    stage.run(main, check=load_params)
+    stage.run(main, check=check_start)

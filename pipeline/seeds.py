@@ -12,9 +12,9 @@ from pipeline.data.paths import RAW
 from pipeline.experiments.dvc_run import (
     end_with_terminal,
     remove_experiment,
-    require_copies,
     run_experiment,
 )
+from pipeline.provenance.copies import require_copies
 from pipeline.provenance.git import untracked
 from pipeline.provenance.params import Params, load_params
 from pipeline.provenance.paths import SEEDS

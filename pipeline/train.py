@@ -16,7 +16,7 @@ from pipeline.core.params import PARAMS
 from pipeline.core.splits import TRAIN, VAL, SplitFiles
 from pipeline.model.memory import machine_bytes, require_room
 from pipeline.model.paths import MODEL
-from pipeline.provenance.params import load_params
+from pipeline.provenance.params import check_start
 from pipeline.tracking.training_run import TrainingRun
 from pipeline.training import history, meeting, processor
 from pipeline.training.checkpoint import Arrays, Checkpoint, add_gpus, identify_training
@@ -134,4 +134,4 @@ def main(
 
 
 if __name__ == "__main__":
-    stage.run(main, check=load_params)
+    stage.run(main, check=check_start)

@@ -100,6 +100,6 @@ def _read_classes(folder: Path, count: int) -> list[str]:
     if len(names) != count:
         raise DataError(
             f"{file}: names {len(names)} classes, but the labels go from 0 to {count - 1}; it must "
-            "have one name a line, in the order of the labels"
+            "have one name per line, in the order of the labels"
         )
     return names

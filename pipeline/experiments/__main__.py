@@ -9,8 +9,9 @@ from pipeline.core.package import command
 from pipeline.data.dataset import find_reader
 from pipeline.experiments import page
 from pipeline.experiments.definitions import EXPERIMENTS, Experiment, read_experiments
-from pipeline.experiments.dvc_run import end_with_terminal, require_copies
+from pipeline.experiments.dvc_run import end_with_terminal
 from pipeline.experiments.runner import describe, raw_data, run_all
+from pipeline.provenance.copies import require_copies
 from pipeline.provenance.params import load_params
 from pipeline.tracking import deadline
 

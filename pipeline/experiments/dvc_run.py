@@ -17,39 +17,13 @@ import psutil
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.package import PACKAGE
-from pipeline.provenance.git import ROOT, git
 
 COMMAND = [sys.executable, "-m", "dvc", "exp"]
 STOP_SECONDS = 30.0  # longer than a stage takes to end
 POLL_SECONDS = 0.1
 SHOWN_LINES = 10
-# DVC takes the path for a URL, and writes it, like Git's configuration, to a file in ASCII.
-NOT_IN_PATHS = re.compile(r"[#?%]|[^\x00-\x7f]")
 # What Hydra takes for a string, and not for a number or something else that it knows.
 PLAIN_STRING = re.compile(r"(?!(?:null|true|false|inf|nan)$)[a-z][\w-]*", re.IGNORECASE)
-
-
-def require_copies() -> None:
-    """Check that DVC can run experiments in a copy of this clone, and hand over what they make.
-
-    Raises:
-        PipelineError: it cannot; the message says why and what to do.
-    """
-    config = Path(git("rev-parse", "--path-format=absolute", "--git-path", "config"))
-    if git("rev-parse", "--is-shallow-repository") == "true":
-        fault = "is shallow", "`git fetch --unshallow` completes it"
-    elif git("config", "--get-regexp", r"^remote\..*\.promisor$", none=1):
-        fault = "is partial", "clone it without --filter"
-    elif lost := NOT_IN_PATHS.search(str(ROOT)):
-        fault = f"has a {lost[0]} in its path, {ROOT}", "move or rename the folder"
-    elif not config.read_bytes().isascii():
-        fault = f"has non-ASCII letters in {config}", "set that name with `git config --global`"
-    else:
-        return
-    raise PipelineError(
-        f"Git: this clone {fault[0]}, and DVC loses the experiments that it runs in a copy of it; "
-        f"{fault[1]}"
-    )
 
 
 def run_experiment(

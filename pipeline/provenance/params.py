@@ -11,6 +11,8 @@ from pydantic import model_validator
 from pipeline.core import params_file
 from pipeline.core.params import PARAMS
 from pipeline.model.feature_maps import feature_map_size
+from pipeline.provenance.copies import require_copies
+from pipeline.provenance.git import ROOT
 from pipeline.provenance.state import StateSections
 
 
@@ -63,3 +65,16 @@ def load_params(path: Path = PARAMS) -> Params:
         ParamsError: with one line for each fault, in the schema's order.
     """
     return Params.check(params_file.read_mapping(path), str(path))
+
+
+def check_start() -> None:
+    """Check what a stage needs before it does any work.
+
+    Raises:
+        ParamsError: as `load_params` does.
+        PipelineError: this is a copy, by `dvc exp run --temp` or `--queue`, of a clone from which
+            DVC would lose the results.
+    """
+    load_params()
+    if Path.cwd() != ROOT:
+        require_copies()

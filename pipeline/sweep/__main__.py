@@ -13,8 +13,9 @@ from pipeline.core.classes import read_classes
 from pipeline.core.errors import PipelineError
 from pipeline.core.package import command
 from pipeline.experiments.definitions import Experiment
-from pipeline.experiments.dvc_run import arguments, end_with_terminal, require_copies
+from pipeline.experiments.dvc_run import arguments, end_with_terminal
 from pipeline.experiments.runner import run_all
+from pipeline.provenance.copies import require_copies
 from pipeline.provenance.params import Params, load_params
 from pipeline.provenance.reproduced import require_prepared
 from pipeline.sweep import identity

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.experiments import dvc_run
-from pipeline.provenance import git
+from pipeline.provenance import copies, git, params
 from pipeline.provenance.commits import commits_with
 from pipeline.provenance.origin import params_at, present_origin
 from pipeline.provenance.params import load_params
@@ -168,7 +167,7 @@ def test_file_that_a_partial_clone_lacks_is_named(
         ([], "what?", r"has a \? in its path.*rename"),
         ([], "C%23", "has a % in its path.*rename"),
         ([], "Übung 3", "has a Ü in its path.*rename"),
-        (["--config", "user.name=Jürgen"], "clone", "beyond ASCII in .*config.*--global"),
+        (["--config", "user.name=Jürgen"], "clone", "non-ASCII letters in .*config.*--global"),
         ([], "clone", ""),
     ],
 )
@@ -183,10 +182,14 @@ def test_clones_that_lose_experiments_are_refused(
     run("config", "uploadpack.allowFilter", "true")
     path = tmp_path / folder
     run("clone", "--quiet", *arguments, f"file://{repository}", str(path))
-    monkeypatch.chdir(path)
-    monkeypatch.setattr(dvc_run, "ROOT", path)
-    if words:
-        with pytest.raises(PipelineError, match=words):
-            dvc_run.require_copies()
-    else:
-        dvc_run.require_copies()
+    for module in (copies, params):
+        monkeypatch.setattr(module, "ROOT", path)
+    monkeypatch.chdir(repository)  # stands for a copy of the clone, as of `dvc exp run --temp`
+    for require in (copies.require_copies, params.check_start):
+        if words:
+            with pytest.raises(PipelineError, match=words):
+                require()
+        else:
+            require()
+    monkeypatch.chdir(path)  # where nothing is copied, nothing is lost
+    params.check_start()

@@ -181,7 +181,7 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
         ("prepare.test_samples: 0", "prepare.test_samples: must be at least 1, got 0"),
         (
             "prepare.test_samples: 2147483648",
-            "prepare.test_samples: must be at most 2147483647, got 2147483648",
+            "prepare.test_samples: must be at most 2,147,483,647, got 2147483648",
         ),
         ("prepare.val_from: val", "prepare.val_from: must be one of train, test, got 'val'"),
         ("model.conv_blocks: 32", "model.conv_blocks: must be a list, got 32"),
@@ -304,7 +304,7 @@ NOT_A_FOLDER = "must be a folder's name of letters, digits, - and _"
             "train.seed: must be at most 4,294,967,295, got a huge number",
         ),
         ("train.threads: 0", "train.threads: must be at least 1, got 0"),
-        ("train.threads: 1025", "train.threads: must be at most 1024, got 1025"),
+        ("train.threads: 1025", "train.threads: must be at most 1,024, got 1025"),
         ("train.workers: 0", "train.workers: must be at least 1, got 0"),
         ("train.workers: 65", "train.batch_size: must be at least train.workers, 65, got 64"),
         ("evaluate.confidence: 0", "evaluate.confidence: must be more than 0, got 0"),
