@@ -46,9 +46,9 @@ class Lookup:
             left = max(0.0, self._deadline - time.monotonic())
             output, _ = self._process.communicate(json.dumps(self._states), left)
         except subprocess.TimeoutExpired:
-            return "MLflow did not answer."
+            return "No links to MLflow's runs: it did not answer in time."
         if self._process.returncode:
-            return "MLflow could not be reached."
+            return "No links to MLflow's runs: it could not be reached."
         found: dict[str, str] = json.loads(output)
         return found
 
