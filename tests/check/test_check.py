@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ class Checked(NamedTuple):
 def own_modules() -> Iterator[None]:
     """Import the package anew, as it is in the current folder, and forget it afterwards."""
 
-    def remove() -> dict[str, object]:
+    def remove() -> dict[str, ModuleType]:
         names = [name for name in sys.modules if name.partition(".")[0] == PACKAGE]
         return {name: sys.modules.pop(name) for name in names}
 
@@ -59,7 +60,7 @@ def own_modules() -> Iterator[None]:
         yield
     finally:
         remove()
-        sys.modules.update(known)  # type: ignore[arg-type]
+        sys.modules.update(known)
 
 
 def check(*arguments: str) -> Checked:
