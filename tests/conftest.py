@@ -32,6 +32,8 @@ from pipeline.provenance.state import NEUTRAL  # noqa: E402, as it sets some of 
 from tests import softmax_regression  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
+# With it, each of the many processes in a clone would compile the package again.
+NOT_PASSED = (*SETTINGS, "PYTHONDONTWRITEBYTECODE")
 
 
 def complete(path: Path) -> Path:
@@ -78,7 +80,7 @@ class Clone:
         self.path = path
         home = path.parent / "home"
         home.mkdir(exist_ok=True)
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)} | {
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(NOT_PASSED)} | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(home),
             "DVC_SITE_CACHE_DIR": str(home / "dvc"),
@@ -141,7 +143,7 @@ class Clone:
     def copy_to(self, path: Path) -> "Clone":
         """Copy the clone with all its files, cache and history, to no folder or an empty one."""
         # What comes and goes while other tests run commands in the shared clone.
-        passing = shutil.ignore_patterns("tmp", "__pycache__", "*-journal")
+        passing = shutil.ignore_patterns("tmp", "*.pyc.*", "*-journal")
         shutil.copytree(self.path, path, symlinks=True, ignore=passing, dirs_exist_ok=True)
         return Clone(path)
 

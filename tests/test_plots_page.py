@@ -2,22 +2,31 @@
 
 import base64
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from dvc_render.html import render_html
 from dvc_render.image import ImageRenderer
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.browser import BROWSER_OPTIONS
 from pipeline.plots_page import build_page
 from tests.ui import find_browser
 
 
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=BROWSER_OPTIONS)
+        yield browser.new_page(viewport={"width": 1200, "height": 800})
+        browser.close()
+
+
 @pytest.mark.parametrize("revisions", [1, 2, 4])
 def test_wide_pictures_of_revisions_fit_the_page_side_by_side(
-    tmp_path: Path, revisions: int
+    tmp_path: Path, page: Page, revisions: int
 ) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (1500, 900)).save(buffer, "png")
@@ -27,12 +36,8 @@ def test_wide_pictures_of_revisions_fit_the_page_side_by_side(
     template.write_text(build_page(), encoding="utf-8")
     pictures = ImageRenderer(points, "metrics/figures/loss.png")
     page_file = render_html([pictures], tmp_path / "index.html", template)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=BROWSER_OPTIONS)
-        page = browser.new_page(viewport={"width": 1200, "height": 800})
-        page.goto(Path(page_file).as_uri())
-        boxes = [image.bounding_box() for image in page.locator("img").all()]
-        browser.close()
+    page.goto(Path(page_file).as_uri())
+    boxes = [image.bounding_box() for image in page.locator("img").all()]
     places = [(box["x"], box["y"], box["x"] + box["width"]) for box in boxes if box]
     assert len(places) == revisions
     assert all(0 <= left < right <= 1200 for left, _, right in places)

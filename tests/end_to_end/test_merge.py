@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.conftest import ROOT, Clone
-from tests.workflows import check_out
+from tests.conftest import ROOT, Clone, make_once
 
 Commands = list[list[str]]
 MARKER = b"<<<<<<<"
-pytestmark = pytest.mark.untracked
+THEIRS: dict[str, object] = {"evaluate.confidence": 0.9}
+OURS: dict[str, object] = {"train.epochs": 1}
 
 
 @pytest.fixture(scope="module")
@@ -27,19 +27,32 @@ def documented() -> Commands:
 def change(clone: Clone, seed_spread: float, params: dict[str, object]) -> None:
     """Change params, reproduce, measure the spread over seeds, and commit."""
     clone.edit_params(params)
-    clone.run("dvc", "repro")
+    clone.run("dvc", "repro", PIPELINE_MLFLOW="off")
     (clone.path / "metrics/seeds.json").write_text(json.dumps({"spread": seed_spread}) + "\n")
     clone.commit(f"Set {params}")
 
 
-def part(origin: Clone, path: Path, theirs: dict[str, object], ours: dict[str, object]) -> Clone:
-    """Return a clone on a branch with a change, while the origin's main has another."""
-    mine = check_out(origin, "main", path)
-    mine.env["PIPELINE_MLFLOW"] = "off"
-    mine.run("git", "switch", "--quiet", "--create", "change")
-    change(mine, 0.1, ours)
-    change(origin, 0.2, theirs)
-    return mine
+@pytest.fixture(scope="session")
+def parted(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone on a branch with a change, while its origin's main has another: read only."""
+
+    def build(path: Path) -> None:
+        origin = reproduced.copy_to(path.parent / "origin")
+        mine = reproduced.copy_to(path)
+        mine.run("git", "remote", "add", "origin", str(origin.path))
+        mine.run("git", "switch", "--quiet", "--create", "change")
+        change(mine, 0.1, OURS)
+        change(origin, 0.2, THEIRS)
+
+    return make_once(tmp_path_factory, "parted", build)
+
+
+@pytest.fixture
+def mine(parted: Clone, tmp_path: Path) -> Clone:
+    """A copy of that clone, which fetches from the same origin."""
+    clone = parted.copy_to(tmp_path / "repository")
+    clone.env["PIPELINE_MLFLOW"] = "off"
+    return clone
 
 
 def assert_belongs_together(clone: Clone, params: dict[str, object]) -> None:
@@ -54,10 +67,7 @@ def assert_belongs_together(clone: Clone, params: dict[str, object]) -> None:
     assert len(history) == 1 + locked["train"]["epochs"]
 
 
-def test_merge_holds_both_changes(clone: Clone, tmp_path: Path, documented: Commands) -> None:
-    theirs: dict[str, object] = {"train.epochs": 1}
-    ours: dict[str, object] = {"model.dropout": 0.3}
-    mine = part(clone, tmp_path / "mine/repository", theirs, ours)
+def test_merge_holds_both_changes(mine: Clone, documented: Commands) -> None:
     before = mine.read(("metrics",))
     for command in documented:
         merging = command[:2] == ["git", "merge"]
@@ -65,18 +75,15 @@ def test_merge_holds_both_changes(clone: Clone, tmp_path: Path, documented: Comm
         if merging:
             assert "CONFLICT (content): Merge conflict in dvc.lock" in result.stdout
             assert mine.read(("metrics",)) == before  # and no mix of two sides
-    assert_belongs_together(mine, theirs | ours)
+    assert_belongs_together(mine, THEIRS | OURS)
     assert (mine.path / "metrics/seeds.json").read_text() == '{"spread": 0.1}\n'
     parents = mine.run("git", "log", "-1", "--format=%P").stdout.split()
     assert len(parents) == 2
 
 
-def test_params_that_conflict_are_edited(
-    clone: Clone, tmp_path: Path, documented: Commands
-) -> None:
-    theirs: dict[str, object] = {"evaluate.confidence": 0.9}
+def test_params_that_conflict_are_edited(mine: Clone, documented: Commands) -> None:
     ours: dict[str, object] = {"evaluate.confidence": 0.8}
-    mine = part(clone, tmp_path / "mine/repository", theirs, ours)
+    change(mine, 0.1, ours)
     params = (mine.path / "params.yaml").read_text()
     for command in documented:
         if command[:2] == ["git", "merge"]:
@@ -89,17 +96,14 @@ def test_params_that_conflict_are_edited(
             mine.run("git", "checkout", "--theirs", "metrics/seeds.json")
         else:
             mine.run(*command)
-    assert_belongs_together(mine, ours)
+    assert_belongs_together(mine, OURS | ours)
     assert (mine.path / "metrics/seeds.json").read_text() == '{"spread": 0.2}\n'
 
 
-def test_rebase_holds_both_changes(clone: Clone, tmp_path: Path, documented: Commands) -> None:
-    theirs: dict[str, object] = {"evaluate.confidence": 0.9}
-    ours: dict[str, object] = {"train.epochs": 1}
-    mine = part(clone, tmp_path / "mine/repository", theirs, ours)
+def test_rebase_holds_both_changes(mine: Clone, documented: Commands) -> None:
     instead = {"merge": ["git", "rebase", "origin/main"], "commit": ["git", "rebase", "--continue"]}
     for command in documented:
         rebased = instead.get(command[1], command)
         mine.run(*rebased, check=rebased[-1] != "origin/main", GIT_EDITOR="true")
-    assert_belongs_together(mine, theirs | ours)
+    assert_belongs_together(mine, THEIRS | OURS)
     assert len(mine.run("git", "log", "--format=%h", "origin/main..").stdout.split()) == 1

@@ -141,7 +141,7 @@ def test_maps_of_residual_blocks_are_observed(reproduce: Reproduce) -> None:
 def test_report_calls_classes_by_their_names(reproduce: Reproduce, tmp_path: Path) -> None:
     clone = reproduce("three").copy_to(tmp_path / "repository")
     clone.edit_params({"train.seed": 1})
-    clone.run("dvc", "repro")
+    clone.run("dvc", "repro", PIPELINE_MLFLOW="off")
     clone.run("python", "-m", "pipeline.report", "HEAD", "--output", "out")
     report = (clone.path / "out/report.md").read_text(encoding="utf-8")
 
