@@ -17,7 +17,7 @@ ORIGIN := { pwd; $(PYTHON) -V; cat requirements/main.txt; }
 .DEFAULT_GOAL := help
 .PHONY: help repro check seeds fashion-mnist experiments compare sweep report test test-fast lint lock bench
 .PHONY: check-sweep ui publish promote serve explore mlflow-server
-.PHONY: venv venv-explore venv-remotes venv-server venv-sweep venv-dev
+.PHONY: venv venv-explore venv-ray venv-remotes venv-server venv-sweep venv-dev
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ experiments: venv  ## run the lesson's experiments (docs/experiments.md), or tho
 compare: venv  ## list HEAD and all DVC experiments: what differs, test accuracy with its interval
 	@.venv/bin/python -m pipeline.experiments.compare
 
-sweep: check-sweep venv-sweep  ## search for better params: sweep.yaml (docs/sweep.md)
+sweep: check-sweep venv-ray  ## search for better params: sweep.yaml (docs/sweep.md)
 	@$(IN_VENV) python -m pipeline.sweep
 
 check-sweep: venv
@@ -92,7 +92,7 @@ mlflow-server: venv-server  ## serve MLflow to a team: PostgreSQL, passwords (do
 lock:  ## renew the locks (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements/main.txt
 	$(LOCK) --group dev --constraints requirements/main.txt --output-file requirements/dev.txt
-	for group in explore remotes server sweep; do \
+	for group in explore ray remotes server; do \
 	  $(LOCK) --group "$$group" --constraints requirements/main.txt \
 	    --constraints requirements/dev.txt --output-file "requirements/$$group.txt" || exit; \
 	done
@@ -110,13 +110,15 @@ venv:
 	  .venv/bin/dvc config --local plots.html_template ../.venv/plots.html && \
 	  $(ORIGIN) > .venv/origin; }
 
-venv-explore venv-remotes venv-server venv-sweep: venv-%: venv
+venv-explore venv-ray venv-remotes venv-server: venv-%: venv
 	@cmp -s requirements/$*.txt .venv/$*.txt || { \
 	  echo 'Installing requirements/$*.txt (once)'; \
 	  $(PIP_INSTALL) -r requirements/$*.txt && $(COMPILE) && \
 	  cp requirements/$*.txt .venv/$*.txt; }
 
-venv-dev: venv-explore venv-remotes venv-server venv-sweep
+venv-sweep: venv-ray  # its name until workers, too, needed Ray
+
+venv-dev: venv-explore venv-ray venv-remotes venv-server
 	@cmp -s requirements/dev.txt .venv/dev.txt || { \
 	  $(PIP_INSTALL) -r requirements/dev.txt && $(COMPILE) && \
 	  cp requirements/dev.txt .venv/dev.txt; }

@@ -29,7 +29,7 @@ def measure_stages(bench: Bench) -> str:
     runs = {name: bench.run("python", *command) for name, command in commands.items()}
     runs["plain script"], _ = bench.run_plain()
     seconds = {name: run.seconds for name, run in runs.items()}
-    ends = [float(line) for line in runs["train"].output.splitlines()]
+    _, *ends = [float(line) for line in runs["train"].output.splitlines()]
     steps = (ends[-1] - ends[0]) * len(ends) / (len(ends) - 1)  # with validation
     bench.at_most("`train` without its epochs", seconds["train"] - steps, 5, " s")
     evaluated = seconds["evaluate"] / seconds["plain script"]

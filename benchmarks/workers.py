@@ -2,7 +2,8 @@
 
 What is measured is HEAD, in a temporary clone: the default network, with one thread for each
 worker and the same global batch. The numbers of workers take turns. All workers share the cores
-of this machine, so more workers than cores cannot be quicker than as many as there are cores.
+of this machine, so more workers than cores cannot be quicker than as many as there are cores. What
+comes before the first epoch is shown apart: more than one worker also waits for Ray.
 """
 
 import argparse
@@ -20,6 +21,7 @@ IMAGES, EPOCHS, REPETITIONS = 20_000, 2, 3
 # The first epoch also builds the graph, so the time between the ends of epochs counts.
 TIMED = """
 import subprocess, sys, time
+print(time.perf_counter(), flush=True)
 command = [sys.executable, "-m", "pipeline.train"]
 with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as training:
     for line in training.stdout:
@@ -29,13 +31,18 @@ sys.exit(training.returncode)
 """
 
 
-def measure(clone: Clone, workers: int) -> float:
-    """Train with so many workers; return the seconds of an epoch, with its validation."""
+def measure(clone: Clone, workers: int) -> tuple[float, float]:
+    """Train with so many workers.
+
+    Returns:
+        The seconds of an epoch, with its validation, and those until the first one could begin.
+    """
     clone.edit_params({"train.workers": workers})
     run = clone.run("python", "-c", TIMED, env={"PIPELINE_MLFLOW": "off"})
     report(run, "python", "-m", "pipeline.train", f"{workers} workers")
-    ends = [float(line) for line in run.output.splitlines()]
-    return (ends[-1] - ends[0]) / (len(ends) - 1)
+    start, *ends = [float(line) for line in run.output.splitlines()]
+    epoch = (ends[-1] - ends[0]) / (len(ends) - 1)
+    return epoch, ends[0] - start - epoch
 
 
 def compare(images: int) -> str:
@@ -47,13 +54,16 @@ def compare(images: int) -> str:
         )
         clone.run("python", "-m", "pipeline.prepare")
         turns = [[measure(clone, workers) for workers in WORKERS] for _ in range(REPETITIONS)]
-    seconds = [median(column) for column in zip(*turns, strict=True)]
+    columns = list(zip(*turns, strict=True))
+    alone = median(epoch for epoch, _ in columns[0])
     rows = []
-    for workers, taken in zip(WORKERS, seconds, strict=True):
-        speedup = seconds[0] / taken
-        numbers = (taken, images / taken, speedup, speedup / workers)
+    for workers, column in zip(WORKERS, columns, strict=True):
+        taken, start = map(median, zip(*column, strict=True))
+        speedup = alone / taken
+        numbers = (start, taken, images / taken, speedup, speedup / workers)
         rows.append([str(workers), *map(number, numbers)])
-    return table(["workers", "s per epoch", "images/s", "speed-up", "efficiency"], rows)
+    header = ["workers", "s to start", "s per epoch", "images/s", "speed-up", "efficiency"]
+    return table(header, rows)
 
 
 def main() -> None:

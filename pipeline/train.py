@@ -18,9 +18,9 @@ from pipeline.model.memory import machine_bytes, require_room
 from pipeline.model.paths import MODEL
 from pipeline.provenance.params import check_start
 from pipeline.tracking.training_run import TrainingRun
-from pipeline.training import history, meeting, processor
+from pipeline.training import history, processor
 from pipeline.training.checkpoint import Arrays, Checkpoint, add_gpus, identify_training
-from pipeline.training.cluster import Cluster
+from pipeline.training.engine import require_engine
 from pipeline.training.params import TrainingSections
 from pipeline.training.paths import HISTORY
 
@@ -49,15 +49,10 @@ def _require_fit(params: TrainingSections, train: Split, classes: int) -> None:
         raise ParamsError(f"{PARAMS}: {error}") from None
 
 
-def _lead(
-    data: Data,
-    params: TrainingSections,
-    key: str,
-    cluster: Cluster,
-    model_path: Path,
-    history_path: Path,
+def _train(
+    data: Data, params: TrainingSections, key: str, model_path: Path, history_path: Path
 ) -> None:
-    """Train, as the only worker or the chief of many, and write the outputs."""
+    """Train, alone or with other workers, and write the outputs."""
     train, val, classes = data
     key_here = add_gpus(key)
     with Checkpoint(key_here) as checkpoint:
@@ -69,13 +64,22 @@ def _lead(
         with TrainingRun(key_here, done) as run:
             # Takes seconds, in which the recorder imports MLflow.
             from pipeline.model import network, runtime
-            from pipeline.training import trainer
+
+            if params.train.workers == 1:
+                from pipeline.training.trainer import train_network
+            else:
+                from pipeline.training.workers import train_network
 
             runtime.configure(params.train.threads)
             here, gpus = processor.read_processor(), runtime.count_gpus()
             if warning := processor.warn_of_slowness(params.train.precision, here, gpus):
                 print(warning, flush=True)
-            start = time.perf_counter() - seconds
+            start = time.perf_counter()
+
+            def begin() -> None:
+                nonlocal start
+                start = time.perf_counter() - seconds  # other workers have started by now
+                run.begin()
 
             def save(state: Arrays) -> None:
                 checkpoint.write(state | {SECONDS: np.array(time.perf_counter() - start)})
@@ -85,9 +89,7 @@ def _lead(
                 print(f"Epoch {epoch}/{params.train.epochs}: {shown}", flush=True)
                 run.log_epoch(epoch, measures)
 
-            model, rows = trainer.train_network(
-                train, val, classes, params, end_epoch, cluster, saved, run.begin, save
-            )
+            model, rows = train_network(train, val, classes, params, end_epoch, saved, begin, save)
             seconds = time.perf_counter() - start
             if identify_training() != key:
                 raise PipelineError(
@@ -103,16 +105,6 @@ def _lead(
             print(f"Trained for {seconds:.1f} s, {facts['images_per_second']:,.0f} images/s")
 
 
-def _help(data: Data, params: TrainingSections, cluster: Cluster) -> None:
-    """Train as one of many workers, whose chief writes the outputs."""
-    from pipeline.model import runtime
-    from pipeline.training import trainer
-
-    runtime.configure(params.train.threads)
-    train, val, classes = data
-    trainer.train_network(train, val, classes, params, lambda *_: None, cluster)
-
-
 def main(
     sections: type[TrainingSections] = TrainingSections,
     classes: Path = CLASSES,
@@ -124,13 +116,10 @@ def main(
     """Read the prepared training and validation images; write the model and its history."""
     key = identify_training()  # first: in the end, it must still be this
     params = sections.load()
+    require_engine(params.train.workers)
     data = splits.read_split(train), splits.read_split(val), len(read_classes(classes))
     _require_fit(params, data[0], data[2])  # what does not fit makes no run
-    with meeting.gather(params.train.workers, key) as cluster:
-        if cluster.is_chief:
-            _lead(data, params, key, cluster, model, measured)
-        else:
-            _help(data, params, cluster)
+    _train(data, params, key, model, measured)
 
 
 if __name__ == "__main__":

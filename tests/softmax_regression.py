@@ -99,7 +99,6 @@ def train_network(
     classes: int,
     params: Any,  # noqa: ANN401, as `evaluate` must not import TrainingParams
     on_epoch_end: Callable[[int, dict[str, float]], None],
-    _cluster: object = None,
     _saved: object = None,
     on_start: Callable[[], None] = lambda: None,
     _save: object = None,

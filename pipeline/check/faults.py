@@ -1,6 +1,7 @@
 """All that is wrong with what `dvc.yaml` declares, and with what people edit."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from pipeline.provenance.git import is_in_repository, untracked_files
 from pipeline.provenance.params import load_params
 from pipeline.provenance.params_page import PAGE
 from pipeline.provenance.paths import CODE, PACKAGES, STAGES, VERSIONS
+from pipeline.training.engine import require_engine
 
 
 def find_faults(only_stages: bool) -> list[Fault]:
@@ -42,6 +44,7 @@ def find_faults(only_stages: bool) -> list[Fault]:
     imported: set[str] = set()
     if only_stages:
         faults += _find_misfit()
+        faults += _find_lacking_engine()
     else:
         if EXPERIMENTS.exists():
             faults += _find_refused(read_experiments)
@@ -99,6 +102,16 @@ def _find_misfit() -> Iterator[Fault]:
         return  # of params, which were checked before, or of data, which stage `prepare` checks
     except ValueError as error:
         yield Fault(f"{PARAMS}: {error}")
+
+
+def _find_lacking_engine() -> Iterator[Fault]:
+    """Yield why more than one worker could not train: once `train` runs, its outputs are gone."""
+    with suppress(ParamsError):  # which was said before
+        workers = load_params().train.workers
+        try:
+            require_engine(workers)
+        except PipelineError as error:
+            yield Fault(str(error))
 
 
 def _find_outdated() -> Iterator[Fault]:

@@ -91,7 +91,7 @@ def _search(
         from pipeline.sweep.search import search
     except ImportError as error:
         raise PipelineError(
-            f"{error.name} is not installed: `make venv-sweep` installs what a search needs"
+            f"{error.name} is not installed: `make venv-ray` installs what a search needs"
         ) from error
     display.update("RUNNING")
     try:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.sweep.ray_cluster import connected  # isort: skip  # sets Ray up before it is imported
+from pipeline.training.ray_cluster import connected, in_memory  # isort: skip  # sets Ray up
 
-import numpy as np
 from ray import tune
+from ray.tune.error import TuneError
 from ray.tune.experiment import Trial as TuneTrial
 
 from pipeline.core.arrays import Split
@@ -103,8 +103,7 @@ def search(
     epochs, threads = params.train.epochs, params.train.threads
     seconds = settings.seconds and settings.seconds - journal.seconds
     remaining = settings.trials - journal.done
-    # In memory, not mapped to the files: that is what goes to the object store.
-    train, val = (Split(np.array(split.images), np.array(split.labels)) for split in splits)
+    train, val = map(in_memory, splits)
     follower = Follower(journal, on_end)
     try:
         if remaining and (seconds is None or seconds > 0):
@@ -140,5 +139,7 @@ def search(
                 "once that is fixed, the same command restarts"
             )
         journal.close()
+    except TuneError as error:  # the text of a whole traceback
+        raise PipelineError(f"Ray Tune: {str(error).strip().splitlines()[-1]}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

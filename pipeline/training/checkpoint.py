@@ -40,16 +40,14 @@ def identify_training() -> str:
     """Return a digest of all that decides what training makes.
 
     That is the params, data and code that dvc.yaml declares for it, and the packages and settings
-    of TensorFlow: workers that train together must agree in it. Of large arrays, their checksums
-    stand for them.
+    of TensorFlow. Of large arrays, their checksums stand for them.
     """
     declared = params_file.read_mapping(Path("dvc.yaml"))["stages"]["train"]
     given = [Path(dep) for dep in declared["deps"] if not dep.endswith(".npy")]
     content = {
         "params": [*_read_params(declared["params"])],
         "files": {str(path): files.md5(path) for path in files.list_files(given)},
-        "packages": {name: version(name) for name in PACKAGES},
-        "settings": read_settings(),
+        "environment": read_environment(),
     }
     return _digest(content)
 
@@ -64,6 +62,11 @@ def _read_params(entries: Iterable[str | Mapping[str, Any]]) -> Iterator[tuple[s
 def add_gpus(key: str) -> str:
     """Return the key of a training on the GPUs that this process sees; others give other bits."""
     return _digest([key, os.environ.get("CUDA_VISIBLE_DEVICES")])
+
+
+def read_environment() -> dict[str, str]:
+    """Return the packages and settings that may change the bits of a training, by their names."""
+    return {name: version(name) for name in PACKAGES} | read_settings()
 
 
 def read_settings() -> dict[str, str]:
@@ -85,7 +88,8 @@ class Checkpoint:
     def __init__(self, key: str) -> None:
         self._path = FOLDER / f"{key}.checkpoint"
         self._done = self._path.with_suffix(".done")
-        self._lock = FileLock(self._path.with_suffix(".lock"))
+        # Not of one thread: the epochs of several workers are written in another.
+        self._lock = FileLock(self._path.with_suffix(".lock"), thread_local=False)
 
     def __enter__(self) -> Self:
         try:

@@ -100,8 +100,7 @@ class Learner:
     ) -> tuple[float, float]:
         totals = tf.zeros(2, "float64")
         starts = range(0, len(order), batch_size)
-        hidden = True if self._worker else None  # None: unless on a terminal
-        for start in tqdm(starts, name, unit="batch", leave=False, disable=hidden):
+        for start in tqdm(starts, name, unit="batch", leave=False, disable=None):  # on a terminal
             chosen = order[start : start + batch_size]
             batch = replicas.shard(self._strategy, split, chosen)
             totals += step(*batch, tf.constant(len(chosen), "float32"))

@@ -12,7 +12,6 @@ from pipeline.model.runtime import keras, tf
 from pipeline.training import history, replicas
 from pipeline.training.augmentation import RandomAffine
 from pipeline.training.checkpoint import Arrays
-from pipeline.training.cluster import ALONE, Cluster
 from pipeline.training.learner import Learner
 from pipeline.training.optimization import build_loss, build_optimizer
 from pipeline.training.params import TrainingParams
@@ -26,12 +25,13 @@ def train_network(
     classes: int,
     params: TrainingParams,
     on_epoch_end: EpochEnd,
-    cluster: Cluster = ALONE,
     saved: Arrays | None = None,
     on_start: Callable[[], None] = lambda: None,
-    save: Callable[[Arrays], None] | None = None,
+    save: Callable[[Arrays], None] = lambda _: None,
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train a new network, or go on with one whose training was cut off.
+
+    All workers call this with the same arguments, and come to the same state.
 
     Args:
         train: images (N, height, width, channels), uint8, and labels (N,).
@@ -41,8 +41,7 @@ def train_network(
         on_epoch_end: is given each epoch, from 1, with its loss, accuracy, val_loss and
             val_accuracy. Augmentation and dropout make loss and accuracy worse than those of
             the plain images; label smoothing raises loss and val_loss.
-        cluster: the workers, all of which call this with the same data and params.
-        saved: what `save` was given last; only the chief needs it.
+        saved: what `save` was given last.
         on_start: is called once the network is built.
         save: is given after each epoch all that is needed to go on.
 
@@ -51,32 +50,41 @@ def train_network(
 
     Raises:
         ParamsError: the network does not fit the images.
-        PipelineError: a loss is not finite, which no later epoch can mend, or a worker is lost.
+        PipelineError: a loss is not finite, which no later epoch can mend.
     """
     patience = params.train.early_stopping_patience
-    with replicas.naming_lost(cluster):
-        with replicas.starting(cluster):
-            strategy = replicas.make_strategy(cluster)
-            learner = _build_learner(strategy, train, classes, params)
-            on_start()
-            state = saved or _begin(learner, params)
-            if not cluster.is_alone:
-                state = replicas.broadcast(strategy, state, is_chief=cluster.is_chief)
-        learner.restore(state)
-        while not history.is_over(state["history"], patience):
-            epoch = len(history.measured(state["history"])) + 1
-            values = (*learner.train(train, epoch), *learner.test(val))
-            measures = dict(zip(history.MEASURES, values, strict=True))
-            _require_finite(measures, epoch)
-            state["history"][epoch - 1] = values
-            state |= learner.state()
-            if patience is not None and history.best_epoch(state["history"]) == epoch:
-                state |= _best(state)
-            if save:
-                save(state)
-            on_epoch_end(epoch, measures)
-    trained = network.build_network(params.model, train.images.shape[1:], classes)
-    kind = "weights" if patience is None else "best"
+    strategy = replicas.make_strategy(params.train.workers)
+    learner = _build_learner(strategy, train, classes, params)
+    on_start()
+    state = saved or _begin(learner, params)
+    learner.restore(state)
+    while not history.is_over(state["history"], patience):
+        epoch = len(history.measured(state["history"])) + 1
+        values = (*learner.train(train, epoch), *learner.test(val))
+        measures = dict(zip(history.MEASURES, values, strict=True))
+        _require_finite(measures, epoch)
+        state["history"][epoch - 1] = values
+        state |= learner.state()
+        if patience is not None and history.best_epoch(state["history"]) == epoch:
+            state |= _best(state)
+        save(state)
+        on_epoch_end(epoch, measures)
+    return build_trained(state, train.images.shape[1:], classes, params)
+
+
+def build_trained(
+    state: Arrays, image_shape: tuple[int, int, int], classes: int, params: TrainingParams
+) -> tuple[keras.Model, pd.DataFrame]:
+    """Return the network of a state, and what was measured on the way, as `train_network` does.
+
+    Args:
+        state: after the last epoch.
+        image_shape: (height, width, channels).
+        classes: their number.
+        params: of the network and of its training.
+    """
+    trained = network.build_network(params.model, image_shape, classes)
+    kind = "weights" if params.train.early_stopping_patience is None else "best"
     trained.set_weights([state[f"{kind}/{place}"] for place in range(len(trained.weights))])
     rows = pd.DataFrame(history.measured(state["history"]), columns=history.MEASURES)
     rows.insert(0, "epoch", range(1, len(rows) + 1))

@@ -357,6 +357,18 @@ def test_what_nothing_uses_is_named(project: Path) -> None:
 
 
 @pytest.mark.usefixtures("project")
+def test_workers_that_could_not_train_are_told_before_a_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TF_CONFIG", "{}")
+
+    result = check("--stages")
+
+    assert result.returncode == 1
+    assert result.stdout.startswith("TF_CONFIG: is set, but no longer starts workers: ")
+
+
+@pytest.mark.usefixtures("project")
 def test_syntax_error_is_one_line() -> None:
     Path("pipeline/model/broken.py").write_text("def")
 

@@ -1,10 +1,12 @@
 """What several of these tests share; each of them gets the marker `end_to_end`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Clone, make_clone, make_once
+from tests.ray_nodes import Cluster
 
 # What makes each state of `five_states` but the first, and the branch that it is committed to.
 STATES: dict[str, tuple[str, dict[str, object]]] = {
@@ -67,3 +69,13 @@ def five_states(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> 
         clone.run("python", "-m", "pipeline.publish")
 
     return make_once(tmp_path_factory, "five-states", build)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A Ray cluster to which the test adds nodes."""
+    made = Cluster()
+    try:
+        yield made
+    finally:
+        made.stop()

@@ -5,14 +5,7 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
-import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +17,9 @@ from ruamel.yaml import YAML
 from tests.conftest import Clone, make_once
 from tests.mlflow_store import EPOCH_METRICS, epochs_of, runs_of
 from tests.noted import Observed, observe_once
+from tests.ray_nodes import TIMEOUT, Cluster, started, wait_until
 
 SWEEP = ("python", "-m", "pipeline.sweep")
-TIMEOUT = 180  # seconds: generous, for machines under load
 TRIALS, EPOCHS = 3, 3
 SETTINGS: dict[str, object] = {
     "metric": "val_accuracy",
@@ -76,30 +69,6 @@ def outcomes(clone: Clone) -> dict[int, str]:
     found = {event["trial"]: event["outcome"] for event in events}
     assert len(found) == len(events)  # each trial ends once
     return found
-
-
-def wait_until(holds: Callable[[], object], call: subprocess.Popen[str]) -> None:
-    give_up = time.monotonic() + TIMEOUT
-    while not holds():
-        if call.poll() is not None or time.monotonic() > give_up:
-            pytest.fail(f"it did not come: {call.stdout.read() if call.stdout else ''}")
-        time.sleep(0.05)
-
-
-@contextmanager
-def started(clone: Clone, *command: str, **env: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a command; whatever happens, it and all that it has started are ended."""
-    call = clone.popen(*command, **env)
-    try:
-        yield call
-    finally:
-        with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(call.pid).children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    child.kill()
-        with suppress(ProcessLookupError):
-            os.killpg(call.pid, signal.SIGKILL)
-        call.wait()
 
 
 def interrupt(clone: Clone, sent: signal.Signals, trial: int) -> tuple[int, str, list[int]]:
@@ -289,102 +258,11 @@ def test_no_trial_starts_when_the_time_is_over(reproduced: Clone, tmp_path: Path
     assert len(outcomes(clone)) < 3
 
 
-class Cluster:
-    """A Ray cluster of two nodes of one CPU each."""
-
-    def __init__(self, home: Path) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # sockets need short paths
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self.address = f"127.0.0.1:{server.getsockname()[1]}"
-        self.env = {
-            "HOME": str(home),
-            "RAY_AUTH_MODE": "token",
-            "RAY_USAGE_STATS_ENABLED": "0",
-        }
-        subprocess.run(
-            ["ray", "get-auth-token", "--generate"],
-            env=os.environ | self.env,
-            capture_output=True,
-            check=True,
-        )
-        self._nodes: list[subprocess.Popen[bytes]] = []
-
-    def start(self) -> None:
-        """Start both nodes."""
-        port = self.address.rpartition(":")[2]
-        self._start(
-            "--head", f"--port={port}", f"--temp-dir={self._folder}", "--include-dashboard=false"
-        )
-        self._start(f"--address={self.address}")
-
-    def _start(self, *options: str) -> None:
-        log = self._folder / f"node{len(self._nodes)}.log"
-        common = ("--node-ip-address=127.0.0.1", "--num-cpus=1")
-        with log.open("w") as file:
-            self._nodes.append(
-                subprocess.Popen(
-                    ["ray", "start", *options, *common, "--block"],
-                    env=os.environ | self.env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=file,
-                    start_new_session=True,
-                )
-            )
-        give_up = time.monotonic() + TIMEOUT
-        while "Ray runtime started" not in log.read_text():
-            assert time.monotonic() < give_up, log.read_text()
-            assert self._nodes[-1].poll() is None, log.read_text()
-            time.sleep(0.1)
-
-    def trial_processes(self) -> list[tuple[int, psutil.Process]]:
-        """Return the processes of trials, each with the place of its node."""
-        found = []
-        for place, node in enumerate(self._nodes):
-            for process in psutil.Process(node.pid).children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    if "".join(process.cmdline()[:1]).startswith("ray::ImplicitFunc"):
-                        found.append((place, process))
-        return found
-
-    @property
-    def is_up(self) -> bool:
-        """Whether both nodes are there."""
-        return all(node.poll() is None for node in self._nodes)
-
-    def stop(self) -> None:
-        """End all of its processes."""
-        for node in reversed(self._nodes):
-            children = (
-                psutil.Process(node.pid).children(recursive=True) if node.poll() is None else []
-            )
-            os.killpg(node.pid, signal.SIGTERM)
-            try:
-                node.wait(20)
-            except subprocess.TimeoutExpired:
-                node.kill()
-                node.wait()
-            for child in children:
-                if child.is_running():
-                    child.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    home = tmp_path / "ray-home"
-    home.mkdir()
-    made = Cluster(home)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
-
-
 def test_on_a_cluster_a_trial_whose_worker_is_killed_is_repeated(
     reproduced: Clone, tmp_path: Path, cluster: Cluster
 ) -> None:
+    for _ in range(2):
+        cluster.start()
     clone = reproduced.copy_to(tmp_path / "repository")
     prepare(clone, concurrent=2, scheduler=None)
     clone.edit_params({"train.threads": 2})
@@ -394,16 +272,16 @@ def test_on_a_cluster_a_trial_whose_worker_is_killed_is_repeated(
     with started(clone, *SWEEP, RAY_ADDRESS=cluster.address, **cluster.env) as call:
         wait_until(
             lambda: (
-                {place for place, _ in cluster.trial_processes()} == {0, 1}
+                {place for place, _ in cluster.processes("ImplicitFunc")} == {0, 1}
                 and epochs_of_trials(clone)
             ),
             call,
         )
-        cluster.trial_processes()[0][1].kill()
+        cluster.processes("ImplicitFunc")[0][1].kill()
         output, _ = call.communicate(timeout=TIMEOUT)
     assert call.returncode == 0, output
     assert "its worker died; it starts again" in output
-    assert outcomes(clone) == dict.fromkeys(range(1, TRIALS + 1), "finished")
+    assert outcomes(clone) == dict.fromkeys(range(1, TRIALS + 1), "finished"), output
     assert [len(epochs) for epochs in epochs_of_trials(clone).values()] == [EPOCHS] * TRIALS
     assert cluster.is_up  # it is not ours to end
 

@@ -52,6 +52,15 @@ def test_what_is_written_is_read_with_equal_bits() -> None:
     assert read("a") == {name: array.tobytes() for name, array in STATE.items()}
 
 
+def test_another_thread_may_write() -> None:
+    """The one that follows several workers."""
+    with Checkpoint("a") as kept:
+        thread = threading.Thread(target=kept.write, args=(STATE,))
+        thread.start()
+        thread.join()
+    assert read("a")
+
+
 def test_what_is_finished_stays_until_dvc_has_it(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

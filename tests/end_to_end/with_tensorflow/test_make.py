@@ -99,7 +99,7 @@ def test_page_and_tests_have_locks_of_their_own(make_venv: "MakeVenv") -> None:
     assert installs(calls) == ["requirements/explore.txt"]
     assert all("--require-hashes" in call for call in calls if "pip install" in call)
     assert make_venv("venv-explore") == []
-    locks = [f"requirements/{group}.txt" for group in ("remotes", "server", "sweep", "dev")]
+    locks = [f"requirements/{group}.txt" for group in ("ray", "remotes", "server", "dev")]
     assert installs(make_venv("venv-dev")) == locks
     assert make_venv("venv-dev") == []
 
@@ -107,8 +107,8 @@ def test_page_and_tests_have_locks_of_their_own(make_venv: "MakeVenv") -> None:
 def test_faulty_sweep_is_refused_before_anything_is_installed_for_it(
     make_venv: "MakeVenv",
 ) -> None:
-    assert installs(make_venv("sweep"))[-1] == "requirements/sweep.txt"
-    (make_venv.clone.path / ".venv/sweep.txt").unlink()
+    assert installs(make_venv("sweep"))[-1] == "requirements/ray.txt"
+    (make_venv.clone.path / ".venv/ray.txt").unlink()
     # The stand-in for Python refuses what pipeline.sweep would.
     (make_venv.clone.path / "faulty").touch()
     assert installs(make_venv("sweep", check=False)) == []

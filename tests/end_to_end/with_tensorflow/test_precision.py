@@ -157,10 +157,3 @@ def test_killed_training_resumes_to_the_same_bytes(clone: Clone) -> None:
     training.communicate()
     assert "Resuming after epoch " in train(clone, epochs=6)
     assert take_outputs(clone) == expected
-
-
-def test_two_workers_repeat_themselves(clone: Clone) -> None:
-    train(clone, workers=2)
-    expected = take_outputs(clone)
-    train(clone, workers=2)
-    assert take_outputs(clone) == expected

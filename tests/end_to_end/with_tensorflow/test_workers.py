@@ -1,13 +1,15 @@
-"""Several workers train one network, as one would, and say who was lost."""
+"""Several workers train one network, as one would, whoever of them is lost."""
 
 import json
 import os
+import random
+import re
 import signal
-import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,20 +22,37 @@ from pipeline import evaluate
 from pipeline.core.arrays import Split
 from pipeline.model import network
 from tests.conftest import FROZEN, ROOT, Clone
+from tests.ray_nodes import TIMEOUT, Cluster, kill_all, started, wait_until
 
 RECIPE = {
     "model.batch_norm": True,
     "model.dropout": 0.2,
     "augmentation.rotation": 10,
     "train.learning_rate_schedule": "cosine",
-    "train.early_stopping_patience": 9,
+    "train.early_stopping_patience": 60,
 }
 OUTPUTS = ("models/model.keras", "metrics/history.csv")
-LIMIT = 60  # seconds in which all know that one was lost
+TRAIN = ("python", "-m", "pipeline.train")
+WORKER = "RayTrainWorker"
+NO_RAY = "raise AssertionError('Ray is imported')"
+# Sees nothing of a folder, as if it were on another machine.
+APART = """
+import os, sys
+
+def refuse(event, args):
+    if event in ("open", "os.listdir", "os.scandir"):
+        if str(args[0]).startswith(os.environ["APART_FROM"]):
+            raise PermissionError(f"{args[0]}: is on another machine")
+
+sys.addaudithook(refuse)
+"""
 
 
-def train(clone: Clone) -> str:
-    return clone.run("python", "-m", "pipeline.train", PIPELINE_MLFLOW="off").stdout
+@pytest.fixture
+def clone(clone: Clone) -> Clone:
+    clone.env["PIPELINE_MLFLOW"] = "off"
+    clone.edit_params({"train.threads": 1, "train.workers": 2})
+    return clone
 
 
 def outputs(clone: Clone) -> list[bytes]:
@@ -48,162 +67,155 @@ def predict(clone: Clone) -> np.ndarray:
     return evaluate.predict(model, Split(images, labels), 10)
 
 
-def test_any_number_of_workers_trains_the_same_network(clone: Clone) -> None:
+def test_any_number_of_workers_trains_the_same_network(clone: Clone, tmp_path: Path) -> None:
     """Without what draws at random: each has its share of the same batches."""
-    clone.env["PIPELINE_MLFLOW"] = "off"
-    histories, probabilities = [], []
-    for workers in (1, 4):
-        # Of the last batch, of 2, nothing is left for two of 4 workers.
-        clone.edit_params({"train.workers": workers, "train.batch_size": 9, "train.threads": 1})
-        if workers == 4:
-            assert "> python -m pipeline.train" in clone.run("dvc", "repro", "train").stdout
+    (tmp_path / "ray.py").write_text(NO_RAY)
+    # Of the last batch, of 2, nothing is left for two of 4 workers.
+    clone.edit_params({"train.batch_size": 9, "train.workers": 1})
+    clone.run(*TRAIN, PYTHONPATH=str(tmp_path))
+    history, probabilities = pd.read_csv(clone.path / OUTPUTS[1]), [predict(clone)]
+    clone.edit_params({"train.workers": 4})
+    said = clone.run("dvc", "repro", "train").stdout.partition("> python -m pipeline.train\n")[2]
+    other = pd.read_csv(clone.path / OUTPUTS[1])
+    probabilities.append(predict(clone))
+    pd.testing.assert_frame_equal(other, history, rtol=0, atol=1e-5)
+    ranked = np.sort(probabilities[0], axis=1)
+    sure = ranked[:, -1] - ranked[:, -2] > 1e-5
+    assert sure.sum() > 250
+    same = probabilities[1].argmax(axis=1) == probabilities[0].argmax(axis=1)
+    assert same[sure].all()
+    # Nothing of what Ray and TensorFlow say.
+    first_words = [line.split()[0] for line in said.partition("Updating")[0].splitlines() if line]
+    assert first_words == ["Epoch", "Epoch", "Trained"]
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "SIGKILL"])
+def test_with_dvc_all_processes_end(clone: Clone, how: str) -> None:
+    clone.edit_params({"train.epochs": 400})
+    with started(clone, "dvc", "repro", "train") as dvc:
+        assert dvc.stdout
+        assert any(line.startswith("Epoch 2/") for line in dvc.stdout)
+        children = psutil.Process(dvc.pid).children(recursive=True)
+        assert sum(WORKER in "".join(child.cmdline()) for child in children) == 2
+        if how == "Ctrl-C":
+            os.killpg(dvc.pid, signal.SIGINT)
         else:
-            train(clone)
-        histories.append(pd.read_csv(clone.path / OUTPUTS[1]))
-        probabilities.append(predict(clone))
-    for history, probability in zip(histories[1:], probabilities[1:], strict=True):
-        pd.testing.assert_frame_equal(history, histories[0], rtol=0, atol=1e-5)
-        ranked = np.sort(probabilities[0], axis=1)
-        sure = ranked[:, -1] - ranked[:, -2] > 1e-5
-        assert sure.sum() > 250
-        same = probability.argmax(axis=1) == probabilities[0].argmax(axis=1)
-        assert same[sure].all()
+            dvc.send_signal(signal.Signals[how])
+        _, left = psutil.wait_procs(children, timeout=TIMEOUT)
+        assert not left
+        if how == "Ctrl-C":
+            assert "exited with 130" in dvc.stdout.read()
 
 
-class Group:
-    """Workers that TF_CONFIG brings together, each in a clone."""
-
-    def __init__(self, clones: list[Clone]) -> None:
-        with ExitStack() as free:
-            servers = [free.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in clones]
-            self.addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in servers]
-        self.workers = [
-            clone.popen(
-                "python",
-                "-m",
-                "pipeline.train",
-                PIPELINE_MLFLOW="off",
-                TF_CONFIG=json.dumps(
-                    {
-                        "cluster": {"worker": self.addresses},
-                        "task": {"type": "worker", "index": index},
-                    }
-                ),
-            )
-            for index, clone in enumerate(clones)
-        ]
-
-    def follow(self, text: str) -> None:
-        """Wait until the chief has said this."""
-        stdout = self.workers[0].stdout
-        assert stdout
-        for line in stdout:
-            if text in line:
-                return
-        pytest.fail(f"the chief did not say {text!r}")
-
-    def end(self) -> None:
-        """Kill those that are left."""
-        for worker in self.workers:
-            worker.kill()
-            worker.wait()
+def epochs_in(lines: list[str]) -> list[int]:
+    """Return the epochs that are announced."""
+    return [int(line.split()[1].split("/")[0]) for line in lines if line.startswith("Epoch ")]
 
 
-@pytest.fixture
-def start(clone: Clone, tmp_path: Path) -> Iterator[Callable[[int], Group]]:
-    """Start workers in as many clones, of which the first is `clone`."""
-    clone.edit_params({"train.epochs": 400, "train.threads": 1})
-    groups: list[Group] = []
-
-    def begin(workers: int) -> Group:
-        clone.edit_params({"train.workers": workers})
-        clones = [clone]
-        for index in range(1, workers):
-            (tmp_path / str(index)).mkdir()
-            clones.append(clone.copy_to(tmp_path / str(index) / "repository"))
-        groups.append(Group(clones))
-        return groups[-1]
-
-    yield begin
-    for group in groups:
-        group.end()
+# What is lost at once, ten in all, and after how many epochs of the present workers; 0: while they
+# start.
+LOST = [
+    (["worker"], 0),
+    (["worker", "worker"], 2),
+    (["node"], 1),
+    (["stopped worker"], 1),
+    (["node", "worker"], 0),
+    (["worker"], 3),
+    (["worker", "node"], 1),
+]
 
 
-@pytest.mark.parametrize(
-    ("lost", "how"), [(0, signal.SIGKILL), (2, signal.SIGKILL), (1, signal.SIGSTOP)]
-)
-def test_those_that_are_left_name_the_one_that_is_lost(
-    clone: Clone, start: Callable[[int], Group], lost: int, how: signal.Signals
+def test_whatever_is_lost_training_ends_with_the_bytes_of_one_that_lost_nothing(
+    clone: Clone, cluster: Cluster, tmp_path: Path
 ) -> None:
+    epochs = 50  # more than are over after the last loss
+    clone.edit_params(RECIPE | {"train.epochs": epochs, "train.precision": "mixed_bfloat16"})
+    (tmp_path / "other").mkdir()
+    undisturbed = clone.copy_to(tmp_path / "other/repository")
+    undisturbed.run(*TRAIN)
+
+    (tmp_path / "apart").mkdir()
+    (tmp_path / "apart/sitecustomize.py").write_text(APART)
+    apart = {"PYTHONPATH": str(tmp_path / "apart"), "APART_FROM": str(clone.path)}
+    cluster.start(cpus=0)  # where the stage runs: the chief is always on another machine
+    for _ in range(2):
+        cluster.start(env=apart)
+    (clone.path / "tmp").mkdir()
+    env = cluster.env | {"RAY_ADDRESS": cluster.address, "TMPDIR": str(clone.path / "tmp")}
+    draw = random.Random(0)  # noqa: S311, of what is lost and when; where exactly it is is chance
+    known: set[int] = set()
+    lines: list[str] = []
+    readers: list[threading.Thread] = []
+    with ExitStack() as ending:
+
+        def start() -> subprocess.Popen[str]:
+            call = ending.enter_context(started(clone, *TRAIN, PYTHONUNBUFFERED="1", **env))
+            # All the time, as an epoch counts when it is over.
+            readers.append(threading.Thread(target=lambda: lines.extend(call.stdout or [])))
+            readers[-1].start()
+            return call
+
+        def workers() -> list[tuple[int, psutil.Process]]:
+            return [one for one in cluster.processes(WORKER) if one[1].pid not in known]
+
+        def started_or_ended(call: subprocess.Popen[str]) -> Callable[[], bool]:
+            return lambda: call.poll() is not None or len(workers()) == 2
+
+        def announced(epochs: int) -> Callable[[], bool]:
+            return lambda: len(epochs_in(lines)) >= epochs
+
+        call = start()
+        for kinds, after in LOST:
+            wait_until(started_or_ended(call), call)
+            if call.poll() is not None:  # too often for one command
+                readers[-1].join(TIMEOUT)
+                assert "the same command resumes after the last whole epoch" in lines[-1]
+                call = start()
+            wait_until(lambda: len(workers()) == 2, call)
+            wait_until(announced(len(epochs_in(lines)) + after), call)
+            time.sleep(draw.uniform(0, 0.2 if after else 2))
+            victims = workers()
+            known |= {process.pid for _, process in victims}
+            chosen = draw.sample(victims, len(kinds))
+            for kind, (place, process) in zip(kinds, chosen, strict=True):
+                if kind == "node":
+                    kill_all(cluster.nodes[place].pid)
+                else:
+                    process.send_signal(signal.SIGKILL if kind == "worker" else signal.SIGSTOP)
+            if "node" in kinds:
+                cluster.start(env=apart)  # in place of it
+        assert call.wait(TIMEOUT) == 0, "".join(lines)
+        readers[-1].join(TIMEOUT)
+    assert epochs_in(lines) == [*range(1, epochs + 1)]  # none was done again
+    resumed = re.compile(
+        r"worker \d.*: training resumes (after epoch \d+|from the start) \(\d of 3\)"
+    )
+    assert any(resumed.match(line) for line in lines)
+    assert outputs(clone) == outputs(undisturbed)
+
+
+def test_machines_that_differ_or_do_not_come_are_named(
+    clone: Clone, cluster: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "keras-0.1.dist-info").mkdir()
+    metadata = "Metadata-Version: 2.1\nName: keras\nVersion: 0.1\n"
+    (tmp_path / "keras-0.1.dist-info/METADATA").write_text(metadata)
     before = outputs(clone)
-    group = start(3)
-    group.follow("Epoch 2/")
-    group.workers[lost].send_signal(how)
-    give_up = time.monotonic() + LIMIT
-    for left in (worker for worker in group.workers if worker is not group.workers[lost]):
-        output, _ = left.communicate(timeout=give_up - time.monotonic())
-        assert left.returncode == 1
-        assert output.splitlines()[-1].startswith(
-            f"worker {lost} ({group.addresses[lost]}): died or cannot be reached; nothing was "
-            "written"
-        )
+    cluster.start()
+    env = cluster.env | {"RAY_ADDRESS": cluster.address}
+    lack = clone.run(*TRAIN, check=False, RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S="1", **env)
+    assert lack.returncode == 1
+    needed = r"there is no room: 2 workers need 1 cores each within 4 s, on [\d.]+ \(1 cores\); "
+    assert re.search(needed, lack.stdout.splitlines()[-1])
+
+    cluster.start(env={"PYTHONPATH": str(tmp_path)})
+    result = clone.run(*TRAIN, check=False, **env)
+    assert result.returncode == 1
+    assert re.fullmatch(
+        r"worker [01] \(.*\): has keras 0.1, but the stage has .*: make them agree",
+        result.stdout.splitlines()[-1],
+    )
     assert outputs(clone) == before
-
-
-def test_worker_that_cannot_start_is_named_by_itself_and_by_the_other(
-    clone: Clone, start: Callable[[int], Group]
-) -> None:
-    before = outputs(clone)
-    group = start(2)
-    host, _, port = group.addresses[1].partition(":")
-    with socket.create_server((host, int(port))):
-        said = [worker.communicate(timeout=2 * LIMIT)[0] for worker in group.workers]
-    assert all(worker.returncode for worker in group.workers)
-    name = f"worker 1 ({group.addresses[1]})"
-    assert said[0].splitlines()[-1] == f"{name}: was lost while TensorFlow started"
-    assert said[1].splitlines()[-1].startswith(f"{name}: TensorFlow cannot start here: ")
-    assert outputs(clone) == before
-
-
-def test_workers_in_two_clones_write_nothing_but_the_chiefs_outputs(
-    clone: Clone, start: Callable[[int], Group], tmp_path: Path
-) -> None:
-    clone.edit_params({"train.epochs": 1})
-    before = outputs(clone)
-    group = start(2)
-    for worker in group.workers:
-        output, _ = worker.communicate()
-        assert worker.returncode == 0, output
-    assert outputs(clone) != before
-    assert outputs(Clone(tmp_path / "1/repository")) == before
-
-
-def test_training_of_two_repeats_itself_also_after_one_was_lost(clone: Clone) -> None:
-    clone.edit_params(RECIPE | {"train.workers": 2, "train.epochs": 12})
-    train(clone)
-    expected = outputs(clone)
-    for path in OUTPUTS:
-        (clone.path / path).unlink()
-
-    chief = clone.popen("python", "-m", "pipeline.train", PIPELINE_MLFLOW="off")
-    assert chief.stdout
-    for line in chief.stdout:
-        if line.startswith("Epoch 2/"):
-            break
-    (helper,) = [
-        one
-        for one in psutil.Process(chief.pid).children()
-        if one.cmdline()[1:] == ["-m", "pipeline.train"]
-    ]
-    helper.kill()
-    output, _ = chief.communicate(timeout=LIMIT)
-    assert chief.returncode == 1
-    assert "worker 1 (127.0.0.1:" in output.splitlines()[-1]
-    assert not any((clone.path / path).exists() for path in OUTPUTS)
-
-    again = train(clone)
-    assert again.startswith("Resuming after epoch ")
-    assert outputs(clone) == expected
 
 
 SEVERAL_DEVICES = """
@@ -231,18 +243,6 @@ for changes in json.loads(sys.argv[2]):
     _, history = trainer.train_network(split, split, 10, params, lambda *_: 0)
     found.append(history.to_numpy().tolist())
 print(json.dumps(found))
-"""
-SHARE = """
-import numpy as np
-from pipeline.model.runtime import tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from pipeline.training import replicas
-
-arrays = {"weight": np.array(0.5, np.float32), "history": np.array([[0.1, np.nan]])}
-strategy = tf.distribute.MirroredStrategy(["/CPU:0", "/CPU:1"])  # of a chief with two GPUs
-shared = replicas.broadcast(strategy, arrays, is_chief=True)
-print({name: (array.dtype.str, array.shape, array.tolist()) for name, array in shared.items()})
 """
 TINY = {
     "model.conv_blocks": [[2]],
@@ -281,8 +281,3 @@ def test_several_devices_of_one_machine_train_the_same_network() -> None:
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-5)
     # Two devices draw other random numbers than one, and always the same.
     np.testing.assert_array_equal(histories(2, drawing), histories(2, drawing))
-
-
-def test_state_that_a_chief_of_several_devices_shares_is_its_own() -> None:
-    expected = "{'weight': ('<f4', (), 0.5), 'history': ('<f8', (1, 2), [[0.1, nan]])}\n"
-    assert run_python(SHARE) == expected
