@@ -240,7 +240,7 @@ def test_fault_of_the_machine_is_named_and_uses_no_trial_up(mended: Observed) ->
     code, output, journal, tags = mended.seen["failed"]
     assert code
     assert output.count(f"No such file or directory: '{gpu}'; it starts again") == 3
-    assert f"No such file or directory: '{gpu}'; once that is mended" in output
+    assert f"No such file or directory: '{gpu}'; once that is fixed" in output
     assert journal == []
     assert gpu in tags["error"]
 
