@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -24,7 +25,14 @@ def main() -> None:
         action="store_true",
         help="publish the state of each commit of each branch, and of each DVC experiment",
     )
+    parser.add_argument(
+        "--after",
+        metavar="MODULE",
+        help="run this one first, such as a stage's, while MLflow is imported",
+    )
     args = parser.parse_args()
+    if args.after:
+        _run_first(args.after)
     if not store.enabled():
         print("MLflow is off: PIPELINE_MLFLOW=off")
     elif args.all_commits:
@@ -34,6 +42,22 @@ def main() -> None:
         _publish_in_time(load_params())
     else:
         print(publish_present(load_params()))
+
+
+def _run_first(module: str) -> None:
+    """Run a module beside MLflow's import, on another core; end as it does where it fails."""
+    with subprocess.Popen([sys.executable, "-m", module]) as process:  # noqa: S603
+        try:
+            if store.enabled() and deadline.remaining():
+                with suppress(ImportError):  # which is said when it is needed
+                    store.import_mlflow()
+            code = process.wait()
+        except KeyboardInterrupt:  # which the module got, too, and has said so
+            code = process.wait()
+        finally:
+            process.terminate()
+    if code:
+        sys.exit(code if code > 0 else 128 - code)
 
 
 def _publish_in_time(params: Params) -> None:

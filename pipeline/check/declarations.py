@@ -22,7 +22,7 @@ from pipeline.provenance.state import StateSections
 # None of these can change an output: MLflow is a view, and the check of all params only refuses.
 EXCEPTED = tuple(f"{CODE}.{name}" for name in ("tracking", "publish", "provenance.params"))
 OUTPUTS = ("outs", "metrics", "plots")
-COMMAND = r"python[\d.]*(?:\s+-\w+)*?\s+-m\s+([\w.]+)"
+COMMAND = r"(?:python[\d.]*(?:\s+-\w+)*?\s+-m|--after)\s+([\w.]+)"
 
 
 class Used(NamedTuple):

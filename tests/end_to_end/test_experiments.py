@@ -438,7 +438,7 @@ def test_repeated_experiment_trains_nothing(experimented: Observed) -> None:
 def test_data_that_git_does_not_know_is_copied(experimented: Observed) -> None:
     _, _, stages = experimented.seen["second"]
     # Its images are those of MNIST, so only what names the data set runs.
-    assert stages == ["pipeline.prepare", "pipeline.plot", "pipeline.publish"] * 2
+    assert stages == ["pipeline.prepare", "pipeline.publish --after pipeline.plot"] * 2
 
 
 def test_table_and_figure_come_from_the_runs(experimented: Observed, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_code_that_changes_no_output_leaves_the_one_run(clone: Clone) -> None:
         file.write("# a comment\n")
     output = clone.run("dvc", "repro").stdout
     assert "> python -m pipeline.train" in output
-    assert "> python -m pipeline.plot" not in output
+    assert "> python -m pipeline.publish --after pipeline.plot" not in output
     assert f"MLflow: reproduced run {before.info.run_name}" in output
     (after,) = runs_of(clone)
     assert after.info.run_id == before.info.run_id
