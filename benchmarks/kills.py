@@ -72,7 +72,7 @@ def count_runs(clone: Clone, seed: int) -> tuple[int, int]:
 
 
 def find_left(clone: Clone) -> list[int]:
-    """Return the processes that are still at work in a clone."""
+    """Return the processes that are still running in a clone."""
     left = []
     for process in psutil.process_iter():
         try:
@@ -84,7 +84,7 @@ def find_left(clone: Clone) -> list[int]:
 
 
 def try_once(clone: Clone, undisturbed: Clone, seed: int, moment: float | str) -> list[str]:
-    """Kill and mend once; return what was wrong."""
+    """Kill and repair once; return what was wrong."""
     for one in (clone, undisturbed):
         one.edit_params({"train.seed": seed})
     before = EPOCH.findall(kill(clone, moment))

@@ -52,7 +52,7 @@ VARIANTS = {
 
 
 def seconds_to_reach(accuracy: float, epochs: Iterable[tuple[float, float]]) -> float:
-    """Return when a training was first that good; infinity: never.
+    """Return when a run was first that good; infinity: never.
 
     Args:
         accuracy: to be reached.
@@ -78,9 +78,9 @@ def measure_pairs(pairs: int, small: bool) -> str:
     """Train each of them so often; return the table of pairs, and that of targets."""
     lines = []
     for seed in range(pairs):
-        trainings = {"plain": _train_plainly, "recipe": _train_recipe}
-        turns = list(trainings)[:: -1 if seed % 2 else 1]
-        measured = {name: trainings[name](seed, small) for name in turns}
+        runs = {"plain": _train_plainly, "recipe": _train_recipe}
+        turns = list(runs)[:: -1 if seed % 2 else 1]
+        measured = {name: runs[name](seed, small) for name in turns}
         lines.append(compare(measured["plain"], measured["recipe"]))
     means = [mean(column) for column in zip(*lines, strict=True)]
     names = [*map(str, range(pairs)), "mean"]

@@ -4,7 +4,7 @@ What is measured is HEAD, in temporary clones, one for each count. Memory shall 
 number of images, nor the time that each of them takes. The counts take turns, and medians count.
 
 All counts train for equally many batches, fewer images for more epochs: a machine that is slower
-when it is busy for longer would else look like growth. All evaluate the same network, as one that
+when it is busy for longer would look like growth. All evaluate the same network, as one that
 errs more often has more to explain.
 """
 

@@ -1,4 +1,4 @@
-"""What MLflow costs: in training and in a report, and for a history that is published anew."""
+"""What MLflow costs: in training and in a report, and for a history that is published again."""
 
 import hashlib
 import re

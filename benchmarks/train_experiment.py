@@ -24,7 +24,7 @@ from pipeline.training import trainer
 
 
 def train(params: Params) -> dict[str, object]:
-    """Return what was measured of a training.
+    """Return what was measured of a training run.
 
     Returns:
         `images` that were trained on; `fit_seconds`, in which the network is also built; `epochs`,

@@ -52,7 +52,7 @@ def observe(
     predictions: pd.DataFrame,
     followed: list[int],
 ) -> Observations:
-    """Look into the network at work.
+    """Look into the network as it computes.
 
     Args:
         model: what `network.build_network` builds.

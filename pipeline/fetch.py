@@ -102,7 +102,9 @@ def _read_debian(folder: str, name: str) -> bytes:
 
 def main() -> None:
     """Fetch the data set, and say what was done."""
-    parser = argparse.ArgumentParser(prog=command("fetch"), description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=command("fetch"), description=(__doc__ or "").partition("\n\n")[0]
+    )
     parser.add_argument("dataset", choices=[FASHION_MNIST])
     parser.add_argument(
         "--url", help="folder to get the files from, with dvc import-url (default: see above)"

@@ -77,7 +77,7 @@ def _reproduce() -> int:
             write(*objects, **options)
 
     ui.write = write_what_applies
-    # Without --wait-for-lock, a training that ends while `dvc push` is running would be lost.
+    # Without --wait-for-lock, a training run that ends during `dvc push` would be lost.
     return int(dvc(["--wait-for-lock", "repro"]))
 
 

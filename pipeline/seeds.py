@@ -42,7 +42,7 @@ def record_spread(params: Params, count: int) -> bool:
         Whether MLflow shows it, or is off.
 
     Raises:
-        PipelineError: the present state is not what the pipeline makes, or a training failed.
+        PipelineError: the present state is not what the pipeline makes, or a training run failed.
     """
     seeds = range(params.train.seed, params.train.seed + count)
     if seeds[-1] > LAST_SEED:

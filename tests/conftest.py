@@ -153,7 +153,7 @@ def make_clone(path: Path, *, with_tensorflow: bool = False) -> Clone:
 
     Args:
         path: an empty folder.
-        with_tensorflow: whether the network is trained; else softmax regression takes its place.
+        with_tensorflow: whether the network is trained, and not softmax regression in its place.
     """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

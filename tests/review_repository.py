@@ -99,7 +99,7 @@ class ReviewRepository(Clone):
         return pd.read_csv(self.path / "metrics/errors.csv")
 
     def relock(self, **made: str) -> None:
-        """Make `dvc.lock` that of the files, the params, and outputs that were made anew."""
+        """Make `dvc.lock` that of the files, the params, and outputs that were remade."""
         lock = _load(self.path / "dvc.lock")
         params = _load(self.path / "params.yaml")
         for stage in lock["stages"].values():

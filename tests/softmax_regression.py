@@ -1,7 +1,7 @@
 """Softmax regression in NumPy, which takes the network's place in clones that ask nothing of it.
 
 It replaces each of the modules in `REPLACED`, the only ones that load TensorFlow, whose import
-takes most of the time of a small `dvc repro`. So all that is around a training is the real thing:
+takes most of the time of a small `dvc repro`. So all that is around it is the real thing:
 DVC, MLflow, the stages and their files. A model's file can be read by MLflow's flavor, but not by
 Keras.
 """
@@ -33,7 +33,7 @@ REPLACED = (
 )
 
 
-EPOCH_SECONDS = 0.3  # at least, so that a test can do something to a training
+EPOCH_SECONDS = 0.3  # at least, so that a test can do something to a training run
 
 
 class Model:

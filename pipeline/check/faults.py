@@ -65,7 +65,7 @@ def find_faults(only_stages: bool) -> list[Fault]:
         published = unpublished.get(name, set())
         faults += compare_published(name, entry, published)
         faults += compare_paths(name, entry, used.paths, made, published)
-    if not only_stages and not faults:  # else it may follow from another
+    if not only_stages and not faults:  # otherwise it may follow from another
         faults += _find_unused(stages.values(), imported)
         faults += find_unused_names(imported)
         faults += find_unlisted_stages(imported)

@@ -23,7 +23,7 @@ class Split(NamedTuple):
 
     `images` is (N, height, width, channels), uint8, with 1 channel of grey levels or 3 of red,
     green and blue. `labels` is (N,) with values from 0 to the number of classes - 1, uint8 for up
-    to 256 classes and else uint16.
+    to 256 classes and otherwise uint16.
     """
 
     images: ByteArray
@@ -35,7 +35,7 @@ CHUNK_BYTES = 2**22  # at a time: many small images, or few large ones
 
 @contextmanager
 def temporary_file() -> Iterator[IO[bytes]]:
-    """Give a nameless file for arrays, which is there as long as it is mapped to one.
+    """Yield an anonymous temporary file for arrays, which exists as long as one is mapped to it.
 
     Raises:
         PipelineError: it cannot be written, for example because the disk is full.
@@ -61,14 +61,14 @@ def chunks(array: npt.NDArray[Any], size: int | None = None) -> Iterator[npt.NDA
     size = size or max(1, CHUNK_BYTES // max(1, each))
     for start in range(0, len(array), size):
         yield np.array(array[start : start + size])
-        let_go(array)
+        release(array)
 
 
-def let_go(array: npt.NDArray[Any]) -> None:
-    """Let go of the memory in which parts of a file lie that an array is mapped to.
+def release(array: npt.NDArray[Any]) -> None:
+    """Release the memory that holds parts of a file that an array is mapped to.
 
     The system keeps them as long as it has room, but they no longer count as this process's, whose
-    memory would else grow up to the size of the file.
+    memory would otherwise grow to the size of the file.
     """
     base: object = array
     while isinstance(base, np.ndarray):

@@ -2,7 +2,7 @@
 
 
 class PipelineError(Exception):
-    """A fault the user can mend; the message says what is wrong, where, and what to do.
+    """A user error; the message says what is wrong, where, and what to do.
 
     A command that ends with it prints the message alone, without a traceback, and exits
     with `exit_code`.

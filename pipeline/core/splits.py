@@ -77,7 +77,7 @@ def take_images(images: ByteArray, chosen: npt.NDArray[np.int64]) -> ByteArray:
     """Return copies of images; those of `read_split` are read from the file itself.
 
     By way of the mapping, each would bring up to 16 pages into memory: the more images there
-    are, the more often, and the more there is to let go.
+    are, the more often, and the more there is to release.
 
     Args:
         images: (N, height, width, channels), uint8.

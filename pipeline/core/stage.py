@@ -44,8 +44,8 @@ def run(main: Callable[[], None], check: Callable[[], object] = lambda: None) ->
 def watch_dvc() -> None:
     """End this process as soon as the DVC that started it has ended.
 
-    As an orphan it would go on, and overwrite what the next `dvc repro` has made. Until `run`
-    takes over, Ctrl-C ends it without the traceback of whatever import it interrupts.
+    As an orphan it would keep running, and overwrite what the next `dvc repro` has made. Until
+    `run` takes over, Ctrl-C ends it without the traceback of whatever import it interrupts.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -87,7 +87,7 @@ def combine_splits(folder: Path, train: NamedSplit, test: NamedSplit) -> Dataset
 
 
 def _read_classes(folder: Path, count: int) -> list[str]:
-    """Return the names of the classes from `classes.txt`, if there is one, else their labels."""
+    """Return the classes' names from `classes.txt`, if there is one, otherwise their labels."""
     file = folder / CLASS_NAMES
     try:
         names = parse_classes(file.read_text(encoding="utf-8-sig"))

@@ -81,7 +81,7 @@ def read_dataset(
 
 
 def require_followed(folder: Path) -> None:
-    """Check that DVC follows all that a reader may read: else that changes, and nothing reruns.
+    """Check that DVC follows all that a reader may read: otherwise it changes, and nothing reruns.
 
     Names that start with a dot are left out, as readers leave them out.
 

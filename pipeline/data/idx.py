@@ -37,7 +37,7 @@ def spellings(path: Path) -> tuple[Path, Path]:
 
 
 def find_idx(path: Path) -> Path:
-    """Return `path` if there is such a file, else the same name with `.gz` appended.
+    """Return `path` if there is such a file, otherwise the same name with `.gz` appended.
 
     Raises:
         DataError: there is neither.

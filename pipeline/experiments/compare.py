@@ -1,5 +1,6 @@
 """List HEAD, the working tree and all DVC experiments: what differs, and the test accuracy."""
 
+import argparse
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from pipeline.core import stage
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 from pipeline.core.params import PARAMS
 from pipeline.evaluation.paths import EVALUATION
 from pipeline.provenance.commits import experiments
@@ -31,6 +33,7 @@ class Row(NamedTuple):
 
 def main() -> None:
     """Print the table, the best first."""
+    argparse.ArgumentParser(prog=command("experiments.compare"), description=__doc__).parse_args()
     if not resolve("HEAD"):
         raise PipelineError("there is no commit to compare with")
     console = Console(highlight=False)

@@ -123,7 +123,7 @@ class Page:
 
     async def _answer_once(self) -> None:
         image, model, truth = self._image(), self._model, self._truth
-        # In threads, so that the pad goes on drawing. None comes when the server ends.
+        # In threads, so that the pad keeps drawing. None comes when the server ends.
         view = await run.io_bound(look, model, image)
         if view is None:
             return

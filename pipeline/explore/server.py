@@ -22,7 +22,7 @@ def serve(material: Material, listener: socket.socket) -> None:
         look(model, blank)
         explain(model, blank, 0)
     app = FastAPI(openapi_url=None)  # and so without documentation, which would load from a CDN
-    # Else a website could have its own name lead here, and read along.
+    # Otherwise a website could have its own name resolve to this address, and read along.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK])
     host, port = listener.getsockname()
     # Nor may one talk to it from the visitor's browser; NiceGUI would let all.

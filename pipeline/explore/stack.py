@@ -23,7 +23,7 @@ class Plane(Object3D, component="plane.js"):
 
     def show(self, url: str) -> None:
         """Show another picture."""
-        self.args[1] = url  # for a browser that has to build the scene anew
+        self.args[1] = url  # for a browser that has to rebuild the scene
         self.run_method("show", url)
 
 

@@ -24,7 +24,7 @@ def loss_curves(history: pd.DataFrame) -> Figure:
 
     Args:
         history: one row per epoch, with columns epoch (from 1), loss and val_loss. Values
-            that are not finite, from a training that diverged, are left out.
+            that are not finite, from a run that diverged, are left out.
     """
     figure = _curves(history, "loss", "lowest", history["val_loss"].min())
     figure.axes[0].set_ylim(bottom=0)

@@ -1,4 +1,4 @@
-"""The check of the whole of `params.yaml`, also of what only several sections show together.
+"""The check of all of `params.yaml`, also of what only several sections show together.
 
 It refuses and changes nothing, so it is no dependency of the stages that ask it.
 """

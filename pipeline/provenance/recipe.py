@@ -1,4 +1,4 @@
-"""What a state is made of, but for the seed: trainings of one recipe differ by chance alone."""
+"""What a state is made of, but for the seed: runs of one recipe differ by chance alone."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,6 +1,6 @@
 """How much test metrics depend on the seed: what `metrics/seeds.json` records.
 
-Two trainings that differ in nothing but the seed make two models, of which a paired test may say,
+Two training runs that differ only in the seed make two models, of which a paired test may say,
 rightly, that one is better. Whether a *change* is better, only the spread over seeds can tell.
 
 The accuracy is always recorded, the other metrics if there were any when the file was written.
@@ -37,7 +37,7 @@ class SeedRun(BaseModel):
 
 
 class Spread(BaseModel):
-    """The trainings of one recipe with several seeds.
+    """The training runs of one recipe with several seeds.
 
     Attributes:
         state: id of the state whose seed was varied; one of the runs has it.

@@ -53,9 +53,9 @@ def find_false(
 
     Args:
         recorded: what was declared and what was run.
-        running: the stage that is at work, which is not noted yet: those before it count.
-        cloned: whether code counts as a clone would have it; else, with files that Git does not
-            know, as DVC counts it.
+        running: the stage that is running, which is not noted yet: those before it count.
+        cloned: whether code counts as a clone would have it; otherwise as DVC counts it, with
+            files that Git does not know.
         whole: whether data that is not there is a fault; an experiment may have had it from
             outside Git.
     """

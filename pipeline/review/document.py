@@ -172,6 +172,6 @@ def _alerts(findings: Findings) -> str:
 
 
 def _github() -> str:
-    """Return the address of the repository on GitHub, where a workflow runs; else nothing."""
+    """Return the address of the repository on GitHub, where a workflow runs; otherwise nothing."""
     server, repository = (os.environ.get(f"GITHUB_{key}") for key in ("SERVER_URL", "REPOSITORY"))
     return f"{server}/{repository}" if server and repository else ""

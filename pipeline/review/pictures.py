@@ -75,7 +75,7 @@ def draw(
 def read_test_images(revision: Revision) -> ByteArray:
     """Return the test images of the state.
 
-    The prepared ones, if those that lie here are the state's; else the first of the raw ones in
+    The prepared ones, if those that lie here are the state's; otherwise the first raw ones in
     Git, as the pipeline takes them.
 
     Raises:

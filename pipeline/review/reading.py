@@ -117,7 +117,7 @@ def _read_files(name: str, commit: str, folder: Path) -> Revision:
             path: read(path, json.loads)
             for path in list_results(folder)
             if path.suffix == ".json" and path not in {DATASET, EVALUATION}
-            if (folder / path).is_file()  # else its stage has not run, which is said to be stale
+            if (folder / path).is_file()  # if not, its stage has not run and is stale
         },
         errors=read(ERRORS, lambda text: parse_errors(text, evaluation, class_counts)),
         history=read(HISTORY, parse_history),

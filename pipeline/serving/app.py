@@ -64,8 +64,8 @@ def build_app(classifier: Classifier, hosts: Sequence[str], limits: Limits) -> S
 
     Args:
         classifier: that answers.
-        hosts: that requests may name besides this machine: else a page elsewhere could have the
-            browser ask this server under a name of its own.
+        hosts: that requests may name besides this machine: otherwise a page elsewhere could make
+            the browser ask this server under a name of its own.
         limits: of one request.
     """
 

@@ -14,7 +14,7 @@ def bind(port: int) -> socket.socket:
     Raises:
         PipelineError: it cannot be used.
     """
-    # Only of sockets that name TCP does asyncio see that small answers go out at once: else 40 ms.
+    # Only on sockets that name TCP does asyncio send small answers at once, and not 40 ms later.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

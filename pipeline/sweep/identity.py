@@ -1,4 +1,4 @@
-"""Which search is which: the same inputs go on with the same one."""
+"""Which search is which: the same inputs resume the same one."""
 
 import json
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""What has happened in a search, line by line: from it, an interrupted search goes on.
+"""What has happened in a search, line by line, from which an interrupted one resumes.
 
 Tune's own state is a snapshot that lacks the scheduler's and lags behind. Here each event is
 written when it happens; the sampler and the scheduler are told the same events again.
@@ -26,7 +26,7 @@ class Trial:
         changes: the params that it sets, by their dotted names.
         epochs: for each, from 1, its loss, accuracy, val_loss and val_accuracy.
         times: when each epoch ended, in seconds since 1970.
-        outcome: FINISHED, where all its epochs ran; STOPPED, FAILED; empty while it goes on.
+        outcome: FINISHED, where all its epochs ran; STOPPED, FAILED; empty while it is running.
         fault: why it failed.
     """
 

@@ -56,7 +56,7 @@ class Follower(tune.Callback):  # type: ignore[misc]
         self._end(trial)
 
     def on_trial_recover(self, trial: TuneTrial, **_context: object) -> None:
-        """Say that a trial starts anew, and why."""
+        """Say that a trial restarts, and why."""
         number, cause = trial.config["number"], _describe_error(trial)
         print(f"trial {number}: {cause}; it starts again", flush=True)
 

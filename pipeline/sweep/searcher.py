@@ -124,7 +124,7 @@ class NumberedScheduler(ASHAScheduler):  # type: ignore[misc]
         super().on_trial_add(tune_controller, _numbered(trial))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:  # noqa: ANN401
-        """Decide whether a trial goes on."""
+        """Decide whether a trial continues."""
         return cast("str", super().on_trial_result(tune_controller, _numbered(trial), result))
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:  # noqa: ANN401

@@ -22,7 +22,7 @@ class Scheduler(Strict):
 
     Attributes:
         grace_epochs: that every trial has before it may be stopped.
-        reduction_factor: 3 lets a third go on at each comparison; the next is 3 times as late.
+        reduction_factor: 3 lets a third continue at each comparison; the next is 3 times as late.
     """
 
     grace_epochs: Count
@@ -54,7 +54,7 @@ class Settings(Strict):
 
     @property
     def sign(self) -> int:
-        """1 where a higher metric is better, else -1."""
+        """1 where a higher metric is better, otherwise -1."""
         return 1 if self.metric == "val_accuracy" else -1
 
     @property

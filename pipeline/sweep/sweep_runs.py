@@ -30,7 +30,7 @@ class Sweep:
     Attributes:
         sweep_id: its id.
         metric: by which the best is chosen.
-        sign: 1 where a higher one is better, else -1.
+        sign: 1 where a higher one is better, otherwise -1.
         params: all that trials do not set.
         journal: of its trials.
         children: run and status of each trial, by its number, once the store has been asked.
@@ -63,7 +63,7 @@ def show_sweep(sweep: Sweep, status: str) -> Iterator[None]:
             for run in runs.find(client, experiment, {PARENT_TAG: parent}):
                 known = sweep.journal.trials.get(int(run.data.tags[TRIAL_TAG]))
                 if run.info.status == "FAILED" and not (known and known.outcome == FAILED):
-                    client.delete_run(run.info.run_id)  # the whole search failed, and begins anew
+                    client.delete_run(run.info.run_id)  # the whole search failed, and restarts
                 else:
                     sweep.children[run.data.tags[TRIAL_TAG]] = run.info.run_id, run.info.status
         for number, trial in sweep.journal.trials.items():

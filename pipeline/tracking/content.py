@@ -76,7 +76,7 @@ def remove_undrawn(client: "MlflowClient", run: "Run", folder: Path) -> str:
     undrawn = [
         artifact
         for name, path in PICTURES.items()
-        if (folder / path).is_dir()  # else they were not pulled
+        if (folder / path).is_dir()  # otherwise they were not pulled
         for artifact in _list_files(client, run.info.run_id, name)
         if not (folder / path / artifact.removeprefix(f"{name}/")).is_file()
     ]

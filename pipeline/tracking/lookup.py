@@ -30,7 +30,7 @@ def find_runs(states: Iterable[str]) -> dict[str, str]:
 
 
 def place_of(run_id: str, experiment: str) -> str:
-    """Return the address of a run on a server, without a password; else its id."""
+    """Return the address of a run on a server, without a password; otherwise its id."""
     uri = urlsplit(store.tracking_uri())
     if not uri.scheme.startswith("http"):
         return run_id

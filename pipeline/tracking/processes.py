@@ -1,4 +1,4 @@
-"""Which process is which: numbers are given again, and containers start with the same ones."""
+"""Which process is which: PIDs are reused, and containers start with the same ones."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ SAME_START_SECONDS = 60  # the clock that a start is computed with may be set
 
 
 def identify_process(process: psutil.Process) -> str:
-    """Return the number of a process, when it started, in seconds since 1970, and whose it is."""
+    """Return the PID of a process, when it started, in seconds since 1970, and whose it is."""
     return f"{process.pid} {process.create_time():.0f} {_namespace()}"
 
 

@@ -79,7 +79,7 @@ def publish(client: "MlflowClient", experiment: str, snapshot: Snapshot) -> str:
 
     The run that its training opened is completed; where no training was needed, or it could not
     be followed, a run is made from the files. What the run of a known state lacks is added, and
-    the run of a training that only made the same again is removed.
+    a run whose training only reproduced it is removed.
 
     Raises:
         DataError: a file of the state cannot be read.
@@ -116,7 +116,7 @@ def _close_abandoned(client: "MlflowClient", experiment: str) -> None:
 def _find_opened(
     client: "MlflowClient", experiment: str, snapshot: Snapshot
 ) -> "tuple[list[Run], list[Run]]":
-    """Return the incomplete runs of trainings that made this state, and those that may have.
+    """Return the incomplete runs whose training made this state, and those that may have.
 
     These are all that was written before the store failed while training went on, or was killed.
     """

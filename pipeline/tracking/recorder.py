@@ -1,7 +1,7 @@
-"""Write the run of a training: a process of its own, told by `TrainingRun` what to write.
+"""Write the run of the present training: a process of its own, told by `TrainingRun` what to write.
 
 So MLflow is imported while TensorFlow is, on another core; a store that hangs can be left behind;
-and the run of a training that is killed is ended, since its pipe closes.
+and the run of a killed training process is ended, since its pipe closes.
 """
 
 import json
@@ -58,9 +58,9 @@ def _open(
     tags: Mapping[str, str],
     seconds: float,
 ) -> tuple[str, Collection[int]]:
-    """Return the run of a training and the epochs that it has: the one that was cut off, or a new.
+    """Return the run of the present training and its epochs: the interrupted one, or a new one.
 
-    Whether training itself goes on or begins anew: with the same key, epochs come out the same.
+    Whether training itself resumes or restarts: with the same key, epochs come out the same.
     """
     training, key = tags[runs.TRAINING_TAG], tags[runs.KEY_TAG]
     for run in runs.find_cut_off(client, experiment, training, key):

@@ -118,7 +118,7 @@ def register(
         )
     model_id = models[0].model_id
     for version in known:
-        if version.source == f"models:/{model_id}":  # else its model was removed
+        if version.source == f"models:/{model_id}":  # otherwise its model was removed
             return version
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)

@@ -54,7 +54,7 @@ def begin(
 
 
 def find_cut_off(client: "MlflowClient", experiment: str, training: str, key: str) -> "list[Run]":
-    """Return the runs of a training that went no further than its end, the newest first.
+    """Return the runs that went no further than the end of training, the newest first.
 
     It was killed or failed, or it was done, but DVC was not told or nothing evaluated it.
     """
@@ -67,7 +67,7 @@ def find_cut_off(client: "MlflowClient", experiment: str, training: str, key: st
 
 
 def reopen(client: "MlflowClient", run: "Run", tags: Mapping[str, str]) -> None:
-    """Let a run that was cut off go on, in the process that `tags` name."""
+    """Resume an interrupted run, in the process that `tags` name."""
     from mlflow.entities import RunTag
 
     run_id = run.info.run_id

@@ -68,7 +68,7 @@ def database() -> Path | None:
 
 def import_mlflow() -> ModuleType:
     """Import MLflow, which takes about 2 s, with all that the store needs, and keep it quiet."""
-    os.environ.pop("MLFLOW_RUN_ID", None)  # else all states would share that run
+    os.environ.pop("MLFLOW_RUN_ID", None)  # otherwise all states would share that run
     # What is said takes a line or two: no bars for small files.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")

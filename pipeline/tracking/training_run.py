@@ -1,4 +1,4 @@
-"""The run of a training, while it goes on."""
+"""The MLflow run of the training that is running."""
 
 import json
 import os
@@ -24,11 +24,11 @@ ERROR_LENGTH = 1000  # a message that fits the pipe is written whole or not at a
 
 
 class TrainingRun:
-    """The run of a training, which a process beside it writes while it goes on.
+    """The MLflow run of the training that is running, written by a process beside it.
 
     The process starts at once, to import MLflow while TensorFlow is; `begin` opens the run.
 
-    Where training goes on that was cut off, so does its run.
+    Where interrupted training resumes, so does its run.
 
     Used as a context manager: the run ends as FINISHED, as KILLED or, with the error as a tag,
     as FAILED. It stays tagged as incomplete until `publish` adds the evaluation.

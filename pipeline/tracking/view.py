@@ -97,7 +97,9 @@ def give_view() -> str:
 
 def main() -> None:
     """Print the link that opens the view, and become the server that answers there."""
-    parser = argparse.ArgumentParser(prog=command("tracking.view"), description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=command("tracking.view"), description=(__doc__ or "").partition("\n\n")[0]
+    )
     parser.add_argument("--port", type=int, default=5000, help="on 127.0.0.1 (default: 5000)")
     port = parser.parse_args().port
     uri = store.tracking_uri()

@@ -1,7 +1,7 @@
-"""Where a training stands after its last whole epoch, so that one that was cut off goes on.
+"""The state of a training run after its last whole epoch, from which an interrupted run resumes.
 
-DVC notes what a stage has made when the stage is over. Until then, a kill or a full disk can still
-lose it, so that what was finished stays here, too, until another training begins.
+DVC records what a stage has made when the stage is over. Until then, a kill or a full disk can
+still lose it, so what was finished also stays here, until another training run starts.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ SETTINGS = (
     *("TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_USE_", "TF_XLA_", "XLA_"),
 )
 DIGEST_SIZE = 32  # bytes of SHA-256, which stand before the arrays
-PATIENCE = UNWIND_SECONDS + 5.0  # longer than a training whose DVC was killed takes to end
+PATIENCE = UNWIND_SECONDS + 5.0  # longer than a run whose DVC was killed takes to end
 
 
 def identify_training() -> str:
@@ -60,26 +60,26 @@ def _read_params(entries: Iterable[str | Mapping[str, Any]]) -> Iterator[tuple[s
 
 
 def add_gpus(key: str) -> str:
-    """Return the key of a training on the GPUs that this process sees; others give other bits."""
+    """Return the key of training on the GPUs that this process sees; others give other bits."""
     return _digest([key, os.environ.get("CUDA_VISIBLE_DEVICES")])
 
 
 def read_environment() -> dict[str, str]:
-    """Return the packages and settings that may change the bits of a training, by their names."""
+    """Return the packages and settings that may change the bits of training, by their names."""
     return {name: version(name) for name in PACKAGES} | read_settings()
 
 
 def read_settings() -> dict[str, str]:
-    """Return the environment variables that may change the bits of a training."""
+    """Return the environment variables that may change the bits of training."""
     given = sorted(os.environ.items())
     return {name: value for name, value in given if name.startswith(SETTINGS)}
 
 
 class Checkpoint:
-    """The file for trainings of one key, and the right to it while the block lasts.
+    """The file for training runs of one key, locked while the block lasts.
 
-    Files of other keys, which no training is at work with, are removed. Where another training of
-    the same key is at work, its end is waited for; if it goes on, nothing is read or written.
+    Files of other keys, which no run uses, are removed. Where another run of the same key is
+    running, its end is waited for; if it does not end, nothing is read or written.
 
     Raises:
         PipelineError: the folder cannot be used, for example because it is another user's.
@@ -115,7 +115,7 @@ class Checkpoint:
         self._lock.release()
 
     def read(self) -> Arrays | None:
-        """Return what was written last; None where training begins anew.
+        """Return what was written last; None where training restarts.
 
         That is where there is nothing, or nothing whole, or where it was finished and DVC has what
         was made of it, or does not wait for it.

@@ -76,7 +76,7 @@ class Follower:
             print(loss, flush=True)
 
     def fail(self, error: PipelineError) -> None:
-        """Raise what no other worker would mend."""
+        """Raise what no other worker would fix."""
         raise error
 
     def explain(self, fault: str) -> str:

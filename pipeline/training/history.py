@@ -8,7 +8,7 @@ History = npt.NDArray[np.float64]
 
 
 def begin(epochs: int) -> History:
-    """Return the history of a training that has not begun."""
+    """Return the history of a training run that has not started."""
     return np.full((epochs, len(MEASURES)), np.nan)
 
 

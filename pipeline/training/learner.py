@@ -71,7 +71,7 @@ class Learner:
         return self._run(self._test_step, split, order, EVALUATION_BATCH_SIZE, "Validation")
 
     def state(self) -> Arrays:
-        """Return weights and optimizer, of which training can go on."""
+        """Return weights and optimizer, from which training can resume."""
         return {name: variable.numpy() for name, variable in self._variables().items()}
 
     def restore(self, state: Arrays) -> None:

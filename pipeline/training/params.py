@@ -59,7 +59,7 @@ class TrainingSections(Sections):
 
 
 class TrainingParams(Protocol):
-    """What decides a training: `TrainingSections`, or all params, which have these too."""
+    """What decides a training run: `TrainingSections`, or all params, which have these too."""
 
     @property
     def model(self) -> ModelParams: ...  # noqa: D102

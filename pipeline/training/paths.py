@@ -1,4 +1,4 @@
-"""Where the history of a training lies."""
+"""Where the history of a training run lies."""
 
 from pathlib import Path
 

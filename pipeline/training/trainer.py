@@ -29,7 +29,7 @@ def train_network(
     on_start: Callable[[], None] = lambda: None,
     save: Callable[[Arrays], None] = lambda _: None,
 ) -> tuple[keras.Model, pd.DataFrame]:
-    """Train a new network, or go on with one whose training was cut off.
+    """Train a new network, or resume an interrupted run.
 
     All workers call this with the same arguments, and come to the same state.
 
@@ -43,14 +43,14 @@ def train_network(
             the plain images; label smoothing raises loss and val_loss.
         saved: what `save` was given last.
         on_start: is called once the network is built.
-        save: is given after each epoch all that is needed to go on.
+        save: is given after each epoch all that is needed to resume.
 
     Returns:
         The network, without the optimizer, and one row per epoch with these four and the epoch.
 
     Raises:
         ParamsError: the network does not fit the images.
-        PipelineError: a loss is not finite, which no later epoch can mend.
+        PipelineError: a loss is not finite, which no later epoch can fix.
     """
     patience = params.train.early_stopping_patience
     strategy = replicas.make_strategy(params.train.workers)

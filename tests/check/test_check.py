@@ -48,7 +48,7 @@ class Checked(NamedTuple):
 
 @contextmanager
 def own_modules() -> Iterator[None]:
-    """Import the package anew, as it is in the current folder, and forget it afterwards."""
+    """Import the package again, as it is in the current folder, and forget it afterwards."""
 
     def remove() -> dict[str, ModuleType]:
         names = [name for name in sys.modules if name.partition(".")[0] == PACKAGE]

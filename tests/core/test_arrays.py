@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from pipeline.core.arrays import chunks, let_go
+from pipeline.core.arrays import chunks, release
 from tests.conftest import ROOT
 
 ROWS, ROW_SIZE = 300_000, 1000  # 300 MB
@@ -52,7 +52,7 @@ def test_file_is_still_there_when_its_memory_was_let_go(tmp_path: Path) -> None:
     array = np.memmap(tmp_path / "bytes", np.uint8, "r", shape=(10, 500))[2:, :, None]
     before = array.tolist()
 
-    let_go(array)
+    release(array)
 
     assert array.tolist() == before
 

@@ -338,7 +338,7 @@ def test_store_that_fails_costs_a_line_and_seconds(clone_of_seeds: Clone) -> Non
 
 
 def time_seeds(clone: Clone, **env: str) -> tuple[float, list[str]]:
-    """Write the file of three seeds anew; return the seconds, and what is said of MLflow."""
+    """Write the file of three seeds again; return the seconds, and what is said of MLflow."""
     (clone.path / "metrics/seeds.json").unlink()
     start = time.monotonic()
     output, _ = run_seeds(clone, 3, **env)

@@ -208,7 +208,7 @@ SHARED = """
 
 @pytest.fixture(scope="module")
 def mended(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Observed:
-    """A clone after a search whose machine had a fault, and which ended once it was mended."""
+    """A clone after a search whose machine had a fault, and which ended once it was fixed."""
 
     def build(path: Path) -> dict[str, Any]:
         clone = reproduced.copy_to(path)

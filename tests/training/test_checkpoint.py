@@ -1,4 +1,4 @@
-"""Checkpoints of a training: whole or not at all, and for that training only."""
+"""Checkpoints of a training run: whole or not at all, and for that run only."""
 
 import hashlib
 import io
@@ -34,13 +34,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cut_off(key: str) -> None:
-    """Leave what a training leaves that did not come to its end."""
+    """Leave what an interrupted training run leaves."""
     with Checkpoint(key) as kept:
         kept.write(STATE)
 
 
 def read(key: str) -> dict[str, bytes] | None:
-    """Return what a training finds, and leave it there."""
+    """Return what a training run finds, and leave it there."""
     with Checkpoint(key) as kept:
         state = kept.read()
     return None if state is None else {name: array.tobytes() for name, array in state.items()}
@@ -117,7 +117,7 @@ def test_a_training_at_work_keeps_its_own(capsys: pytest.CaptureFixture[str]) ->
 def test_a_lock_that_is_held_for_a_moment_is_waited_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As by a training that cleans up, or whose DVC has just been killed."""
+    """As by a training run that cleans up, or whose DVC has just been killed."""
     cut_off("a")
     monkeypatch.setattr(checkpoint, "PATIENCE", 60.0)
     lock = FileLock(folder / "a.lock", thread_local=False)

@@ -80,7 +80,7 @@ Stop = Callable[[subprocess.Popen[str], psutil.Process], None]
 
 
 def stop_training(clone: Clone, known: dict[str, Run], stop: Stop) -> Run:
-    """Stop a training that has come to its last file; return its run."""
+    """Stop a training run that has come to its last file; return its MLflow run."""
     with held(clone, "models/model.keras") as (dvc, stage):
         wait_until(lambda: len(runs_of(clone)) > len(known))
         wait_until(lambda: new_run(clone, known).info.status == "RUNNING")
@@ -143,7 +143,7 @@ def test_publish_marks_only_runs_of_this_machine_whose_process_is_gone(clone: Cl
             ("elsewhere", identity, "RUNNING"),
             (here, identity, "KILLED"),
             (here, left, "KILLED"),
-            (here, f"{os.getpid()} 1", "KILLED"),  # the number is given again
+            (here, f"{os.getpid()} 1", "KILLED"),  # the PID is reused
             (here, f"{identity.rsplit(maxsplit=1)[0]} another-container", "RUNNING"),
         ]
     }

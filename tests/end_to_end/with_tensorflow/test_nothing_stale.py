@@ -24,7 +24,7 @@ EXCEPTED = (
     "pipeline/provenance/params.py",
     "pipeline/provenance/__init__.py",
 )
-# Params are declared by name; dvc.yaml, which declares, is among what identifies a training; the
+# Params are declared by name; dvc.yaml, which declares, identifies a training run, too; the
 # folders are those of DVC's locks and of MLflow.
 UNDECLARED = (
     ".dvcignore",

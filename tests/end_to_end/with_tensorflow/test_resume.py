@@ -27,7 +27,7 @@ RECIPE = {
     "train.epochs": EPOCHS,
 }
 STAGE = ["-m", "pipeline.train"]
-# Epochs that a training has announced when it is killed, and what is killed with its stage.
+# Epochs that a training run has announced when it is killed, and what is killed with its stage.
 KILLS = [
     (0, {"recorder": True, "dvc": True}),
     (1, {"recorder": False, "dvc": True}),
@@ -167,7 +167,7 @@ def test_killed_between_its_end_and_dvcs_note_of_it_no_epoch_is_lost(
     assert "incomplete" not in run.data.tags
     assert list(logged(clone, run, "loss")) == [1, 2, 3]
 
-    # What DVC has is trained anew where that is asked for.
+    # What DVC has is trained again where that is asked for.
     made = clone.read(("models",))
     again = clone.run("dvc", "repro", "--force", "--single-item", "train").stdout
     assert announced(again.splitlines()) == [1, 2, 3]

@@ -21,7 +21,7 @@ from tests.team_server import ADMIN, ANN, BEN, NAME, TeamServer, create_database
 CREATE = "/api/2.0/mlflow/experiments/create"
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
-EPOCHS = 20  # so many that a training is not over before it is stopped
+EPOCHS = 20  # so many that training is not over before it is stopped
 TIMEOUT = 120  # seconds: generous, for machines under load
 
 
@@ -128,7 +128,7 @@ def test_nothing_outside_of_the_artifacts_is_served_or_changed(
 def test_users_cannot_say_where_artifacts_lie(
     running: TeamServer, field: str, twice: bool, tmp_path: Path
 ) -> None:
-    """Else they could read and write whatever files the server can."""
+    """Otherwise they could read and write whatever files the server can."""
     asked = json.dumps({"name": f"{field} {twice}", field: str(tmp_path)})
     content = (json.dumps(asked) if twice else asked).encode()
     assert running.ask(CREATE, ANN, content) == 403

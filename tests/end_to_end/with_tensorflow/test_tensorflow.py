@@ -234,7 +234,7 @@ def test_batch_norm_forgets_by_its_momentum(
 def test_nested_random_layers_draw_anew_in_each_epoch_the_same_in_each_run(
     params: Callable[..., Params], split: Split
 ) -> None:
-    """So a training that is cut off draws what it would have drawn."""
+    """So an interrupted training run draws what it would have drawn."""
     layers = keras.layers
     pixels = keras.Input(IMAGE_SHAPE, dtype="uint8")
     noise = keras.Sequential([layers.Rescaling(1 / 255), layers.Dropout(0.5)])
