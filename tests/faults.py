@@ -1,5 +1,6 @@
 """What interrupts stages and damages their files, and how they refuse what is damaged."""
 
+import re
 import shutil
 import subprocess
 import time
@@ -67,7 +68,7 @@ def wait_until_gone(dvc: subprocess.Popen[str]) -> str:
 def forget(clone: Clone, stage: str) -> None:
     """Make `dvc repro` run the stage, as if its command had been another one before."""
     lock = clone.path / "dvc.lock"
-    lock.write_text(lock.read_text().replace(f"python -m pipeline.{stage}\n", "python old.py\n"))
+    lock.write_text(re.sub(rf"python .*\bpipeline\.{stage}\n", "python old.py\n", lock.read_text()))
     shutil.rmtree(clone.path / ".dvc/cache/runs")
 
 
