@@ -1,4 +1,4 @@
-"""A second `dvc repro` in a workspace where one is at work."""
+"""A second `dvc repro` in a workspace where one is running."""
 
 import subprocess
 
@@ -11,13 +11,13 @@ from tests.end_to_end.with_tensorflow.test_endings import held
 from tests.processes import TIMEOUT, wait_until
 from tests.ui import use_this_environment
 
-# A module that each command imports when it is at work, and no other command.
+# A module that each command imports when it runs, and no other command before.
 AT_WORK = {
     "prepare": "pipeline.data.dataset",
     "train": "pipeline.training.trainer",
     "evaluate": "pipeline.evaluation.attribution",
+    "publish": "pipeline.tracking.publication",  # and then waits for `plot`
     "plot": "pipeline.figures.curves",
-    "publish": "pipeline.tracking.publication",
 }
 
 
@@ -30,7 +30,8 @@ def test_second_repro_is_refused_in_every_stage_and_damages_nothing(
     with held(clone, " ".join(AT_WORK.values())) as (first, _):
         for command in AT_WORK:
             wait_until(lambda: first.poll() is not None or bool(flag.exists() and flag.read_text()))
-            assert f"pipeline.{command}" in psutil.Process(int(flag.read_text())).cmdline()
+            process = psutil.Process(int(flag.read_text()))
+            assert process.cmdline()[1:3] == ["-m", f"pipeline.{command}"]
             second = clone.run("dvc", "repro", check=False)
             assert second.returncode != 0
             assert "is busy, it is being blocked by:" in second.stdout
