@@ -18,7 +18,7 @@ INSTRUCTION_SETS = {
 }
 STAGES = ("prepare", "train", "evaluate", "plot", "publish")
 # What it runs once .venv is there.
-MAKE_REPRO = "python -m pipeline.check --stages && dvc repro && python -m pipeline.summary"
+MAKE_REPRO = "python -m pipeline.check --stages && python -m pipeline.repro"
 ELSEWHERE = {"PYTHONHASHSEED": "42", "TZ": "Pacific/Auckland", "LC_ALL": "C"}
 
 
