@@ -20,8 +20,10 @@ from pipeline.provenance.params import load_params
 from pipeline.provenance.promotable import find_shared, require_commit
 from pipeline.provenance.snapshot import Snapshot, present_snapshot
 from pipeline.statistics.paired import compare
-from pipeline.tracking import registry, runs, served_model, store
+from pipeline.tracking import runs, store
+from pipeline.tracking.models import registry, served_model
 from pipeline.tracking.publication import publish
+from pipeline.tracking.store_errors import plain_errors
 
 
 def promote(snapshot: Snapshot, commit: str, level: float) -> str:
@@ -41,7 +43,7 @@ def promote(snapshot: Snapshot, commit: str, level: float) -> str:
     """
     name = registry.name_model(str(snapshot.params["prepare.dataset"]))
     metrics = files.read_text(snapshot.folder / EVALUATION, json.loads)
-    with store.plain_errors():
+    with plain_errors():
         client, experiment = store.open_store()
         publish(client, experiment, snapshot)
         run = registry.find_run(client, experiment, snapshot.state_id)

@@ -9,8 +9,10 @@ from pipeline.core.package import command
 from pipeline.provenance.params import load_params
 from pipeline.serving.app import Limits, build_app, run
 from pipeline.serving.listener import HOST, bind
-from pipeline.tracking import registry, store
-from pipeline.tracking.served_model import load_classifier
+from pipeline.tracking import store
+from pipeline.tracking.models import registry
+from pipeline.tracking.models.served_model import load_classifier
+from pipeline.tracking.store_errors import plain_errors
 
 
 def serve(name: str, port: int, hosts: Sequence[str], limits: Limits) -> None:
@@ -26,7 +28,7 @@ def serve(name: str, port: int, hosts: Sequence[str], limits: Limits) -> None:
         PipelineError: there is no champion, the port is not free, or the store fails.
     """
     with bind(port) as listener:
-        with store.plain_errors():
+        with plain_errors():
             client, _ = store.open_store()
             champion = registry.find_champion(client, name)
             if not champion:

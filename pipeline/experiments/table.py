@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from pipeline.experiments.definitions import LESSON, Experiment
-from pipeline.review.tables import escape, table
+from pipeline.review.markdown import escape, table
 from pipeline.tracking.experiment_results import Result
 
 HEADER = [

@@ -13,7 +13,9 @@ from pipeline.evaluation.predictions import parse_predictions
 from pipeline.model import network
 from pipeline.model.paths import MODEL
 from pipeline.model.runtime import keras
-from pipeline.tracking import registry, store
+from pipeline.tracking import store
+from pipeline.tracking.models import registry
+from pipeline.tracking.store_errors import plain_errors
 
 CURRENT = "Current model"
 
@@ -69,7 +71,7 @@ def load_champion(dataset: str) -> tuple[str, keras.Model]:
     Raises:
         PipelineError: there is none, or the store fails.
     """
-    with store.plain_errors(), tempfile.TemporaryDirectory() as folder:
+    with plain_errors(), tempfile.TemporaryDirectory() as folder:
         client, _ = store.open_store()
         version = registry.find_champion(client, registry.name_model(dataset))
         if not version:

@@ -11,6 +11,7 @@ from pipeline.provenance.packages import EFFECTS, find_unlocked
 from pipeline.provenance.paths import PACKAGES
 from pipeline.provenance.truth import find_edited, find_false
 from pipeline.review import changes, measures, pictures, tables, text_pictures, verdict, wording
+from pipeline.review.markdown import folded, sentence
 from pipeline.review.mlflow_runs import Lookup
 from pipeline.review.reproduction import Reproduction, check_reproduction
 from pipeline.review.revision import Revision
@@ -105,16 +106,16 @@ def write(
         _alerts(findings),
         "### What was changed",
         tables.params_table(changes.changed_params(old, new)),
-        tables.folded("Stages", tables.stages_table(changes.changed_stages(old, new))),
+        folded("Stages", tables.stages_table(changes.changed_stages(old, new))),
         "### What it did to the metrics",
         table(measures.compare_totals(old, new, level)),
         _compare_recalls(old, new, level) if judgement.pairs and whole and same_names else "",
-        tables.folded(
+        folded(
             "Metrics of each class, with intervals",
             table(measures.compare_classes(old, new, level)),
         ),
-        tables.folded("Over seeds", table(spreads)) if spreads else "",
-        tables.folded("Figures before and after", figures) if figures else "",
+        folded("Over seeds", table(spreads)) if spreads else "",
+        folded("Figures before and after", figures) if figures else "",
     ]
     changed = pictures.find_changed(old, new, judgement)
     drawn = [*pictures.draw(old, new, changed, folder)] if folder else []
@@ -155,14 +156,14 @@ def _join(sections: Iterable[str]) -> str:
 def _alerts(findings: Findings) -> str:
     """Return the warnings as one of GitHub's alerts, which are quotations elsewhere."""
     lines = [
-        f"`dvc.lock` or `metrics/` is **stale**: {tables.sentence(fault)}"
+        f"`dvc.lock` or `metrics/` is **stale**: {sentence(fault)}"
         for fault in findings.stale[:SHOWN]
     ]
     if len(findings.stale) > SHOWN:
         lines.append(f"... and {len(findings.stale) - SHOWN} more like these")
     if findings.stale:
         lines.append("Type `dvc repro` and commit `params.yaml`, `dvc.lock` and `metrics/`")
-    lines += map(tables.sentence, findings.warnings)
+    lines += map(sentence, findings.warnings)
     reproduction = findings.reproduction
     if reproduction and not reproduction.refuted and not reproduction.exact:
         lines.append(reproduction.text)

@@ -12,7 +12,8 @@ from pipeline.core.errors import DataError, PipelineError
 from pipeline.data.dataset import read_dataset
 from pipeline.data.paths import RAW
 from pipeline.provenance.cached_files import digest
-from pipeline.review import tables, verdict
+from pipeline.review import verdict
+from pipeline.review.markdown import sentence
 from pipeline.review.revision import Revision
 
 CHANGED_IMAGES, CURVES = "changed_images.png", "training_curves.png"
@@ -31,7 +32,7 @@ def find_changed(
     try:
         return before, after, read_test_images(new)
     except DataError as error:  # the raw images need not be in Git
-        return f"The images that changed cannot be shown: {tables.sentence(str(error))}"
+        return f"The images that changed cannot be shown: {sentence(str(error))}"
 
 
 def draw(

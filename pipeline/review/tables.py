@@ -1,9 +1,7 @@
-"""The parts of the report that are tables, as Markdown."""
+"""The tables of the report, as Markdown."""
 
 import html
-import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,47 +9,17 @@ import pandas as pd
 
 from pipeline.figures.paths import FIGURES
 from pipeline.review.changes import StageChange
+from pipeline.review.markdown import code, escape, folded, literal, sentence, table
 from pipeline.review.measures import Measure
 from pipeline.review.revision import Revision
 from pipeline.review.verdict import LEVEL
-
-PLAIN = re.compile(r"[^\W_]+(?:[ ,./-]+[^\W_]+)*")
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-
-
-def folded(summary: str, text: str) -> str:
-    """Return text that is shown when its summary is clicked at."""
-    return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"
-
-
-def escape(text: str) -> str:
-    """Return text in one line, in which Markdown and HTML find nothing."""
-    return re.sub(r"([\\`<>|*\[\]&\"])", r"\\\1", " ".join(text.split()))
-
-
-def sentence(text: str) -> str:
-    """Return one of our own sentences, which may name commands, whatever it quotes of a file.
-
-    A `<` that begins no tag, as in `Python < 3.12`, stays.
-    """
-    return re.sub(r"([\\|*\[\]&]|<(?=[A-Za-z/!?]))", r"\\\1", " ".join(text.split()))
-
-
-def literal(text: str) -> str:
-    """Return text as it is; as code where Markdown might find something in it."""
-    return text if PLAIN.fullmatch(text) else _code(text)
 
 
 def params_table(changes: Sequence[tuple[str, object, object]]) -> str:
     """Return the params that changed."""
     if not changes:
         return "No param was changed."
-    rows = [(_code(name), _code(old), _code(new)) for name, old, new in changes]
+    rows = [(code(name), code(old), code(new)) for name, old, new in changes]
     return table(["param", "before", "after"], rows)
 
 
@@ -166,11 +134,6 @@ def change_of(measure: Measure) -> str:
     return f"{difference:+,}" if isinstance(difference, int) else f"{difference:+.4f}"
 
 
-def _code(value: object) -> str:
-    plain = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
-    return f"`{' '.join(re.sub('[`|]', '', plain).split())}`"
-
-
 def _with_interval(value: float | None, limits: tuple[float, float] | None) -> str:
     return shown_value(value) + (f" ({limits[0]:.4f} to {limits[1]:.4f})" if limits else "")
 
@@ -199,12 +162,12 @@ def _reasons(stage: StageChange) -> str:
 
 def _short(names: Sequence[str], shown: int = 3) -> str:
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(_code(name) for name in names[:shown]) + more
+    return ", ".join(code(name) for name in names[:shown]) + more
 
 
 def _picture(address: str, revision: Revision, path: Path) -> str:
     if not (revision.folder / path).is_file():
-        return f"no {_code(path.name)}"
+        return f"no {code(path.name)}"
     alt = html.escape(f"{path.stem.replace('_', ' ')} of {revision.name}")
     source = f"{address}/raw/{revision.commit}/{quote(path.as_posix())}"
     return f'<img src="{source}" width="390" alt="{alt}">'

@@ -10,10 +10,11 @@ from rich.theme import Theme
 
 from pipeline.review import changes, measures, wording
 from pipeline.review.document import Findings
+from pipeline.review.markdown import sentence
 from pipeline.review.measures import Measure
 from pipeline.review.mlflow_runs import Lookup
 from pipeline.review.revision import Revision
-from pipeline.review.tables import change_of, sentence, shown_value
+from pipeline.review.tables import change_of, shown_value
 from pipeline.review.verdict import LEVEL, Verdict
 
 WIDEST = 100

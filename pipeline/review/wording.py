@@ -1,8 +1,9 @@
 """The verdict and its grounds, in words."""
 
 from pipeline.provenance.spread import Spread
+from pipeline.review.markdown import escape
 from pipeline.review.revision import Revision
-from pipeline.review.tables import escape, p_value
+from pipeline.review.tables import p_value
 from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, Judgement, Verdict
 from pipeline.statistics.difference import Difference
 from pipeline.statistics.significance import prediction_interval

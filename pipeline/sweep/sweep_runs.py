@@ -15,6 +15,7 @@ from pipeline.provenance.params import Params
 from pipeline.sweep.journal import FAILED, FINISHED, Journal, Trial, find_best
 from pipeline.tracking import runs, store
 from pipeline.tracking.seed_group import PARENT_TAG
+from pipeline.tracking.store_errors import plain_errors
 
 if TYPE_CHECKING:
     from pipeline.tracking.store import MlflowClient
@@ -54,7 +55,7 @@ def show_sweep(sweep: Sweep, status: str) -> Iterator[None]:
     Raises:
         PipelineError: the store does not take it.
     """
-    with store.plain_errors():
+    with plain_errors():
         client, experiment = store.open_store()
         yield
         parent = _open_parent(client, experiment, sweep)

@@ -2,9 +2,7 @@
 
 import csv
 import json
-import posixpath
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +15,16 @@ from pipeline.figures.paths import FIGURES, NETWORK_PICTURES
 from pipeline.provenance.paths import METRICS
 from pipeline.provenance.results import flatten_numbers
 from pipeline.provenance.snapshot import Snapshot
-from pipeline.tracking import runs, store
-from pipeline.tracking.logged_model import attach_model
+from pipeline.tracking import runs
+from pipeline.tracking.metric_names import name_metrics
+from pipeline.tracking.models.logged_model import attach_model
+from pipeline.tracking.store_errors import plain_errors
 from pipeline.training.paths import HISTORY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Metric, Run
 
-REFUSED = re.compile(r"[^\w\-. /]")  # in the names of metrics
 PICTURES = {"figures": FIGURES, "network": NETWORK_PICTURES}  # by the folder of their artifacts
 TEST_SPLIT = "test"
 CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
@@ -81,7 +80,7 @@ def remove_undrawn(client: "MlflowClient", run: "Run", folder: Path) -> str:
         if not (folder / path / artifact.removeprefix(f"{name}/")).is_file()
     ]
     try:
-        with store.plain_errors():
+        with plain_errors():
             repository = get_artifact_repository(run.info.artifact_uri)
             for artifact in undrawn:
                 repository.delete_artifacts(artifact)  # type: ignore[no-untyped-call]
@@ -187,27 +186,3 @@ def _dataset_inputs(snapshot: Snapshot) -> "list[DatasetInput]":
         )
         inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", CONTEXTS[name])]))
     return inputs
-
-
-def name_metrics(classes: Iterable[str]) -> list[str]:
-    """Return a name for each class in which MLflow finds nothing to refuse, no two the same.
-
-    It takes letters, digits, `_`, `-`, `.`, spaces and slashes, and no path that could be written
-    shorter, such as `a//b`. Anything else becomes `_`; where that is the name of another class, the
-    label is appended. Most names stay as they are.
-    """
-    names = list(classes)
-    allowed = [_replace(name) for name in names]
-    taken = set(names) & set(allowed)
-    for label, (name, other) in enumerate(zip(names, allowed, strict=True)):
-        while other != name and other in taken:
-            other = f"{other}_{label}"
-        taken.add(other)
-        allowed[label] = other
-    return allowed
-
-
-def _replace(name: str) -> str:
-    plain = REFUSED.sub("_", name)
-    is_path = posixpath.normpath(f"metric.{plain}") == f"metric.{plain}"  # it comes after a prefix
-    return plain if is_path else plain.replace("/", "_")

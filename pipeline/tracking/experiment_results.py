@@ -7,6 +7,7 @@ from pipeline.core.params import flatten
 from pipeline.provenance.params import Params
 from pipeline.provenance.state import NEUTRAL
 from pipeline.tracking import runs, store
+from pipeline.tracking.store_errors import plain_errors
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def find_results(wanted: Mapping[str, Params]) -> dict[str, Result]:
         PipelineError: the store does not answer.
     """
     found = {}
-    with store.plain_errors():
+    with plain_errors():
         place = store.find_experiment()
         if place is None:
             return {}

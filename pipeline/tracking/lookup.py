@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from pipeline.tracking import runs, store
+from pipeline.tracking.store_errors import plain_errors
 
 
 def find_runs(states: Iterable[str]) -> dict[str, str]:
@@ -18,7 +19,7 @@ def find_runs(states: Iterable[str]) -> dict[str, str]:
         PipelineError: the store does not answer.
     """
     found = {}
-    with store.plain_errors():
+    with plain_errors():
         place = store.find_experiment()
         if place is None:
             return {}

@@ -11,6 +11,7 @@ from pipeline.provenance.snapshot import Snapshot, present_snapshot
 from pipeline.provenance.truth import FalseStateError
 from pipeline.tracking import runs, store
 from pipeline.tracking.content import add_missing, describe, has_epochs_of, remove_undrawn
+from pipeline.tracking.store_errors import plain_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,7 +25,7 @@ def publish_present(params: Params) -> str:
         DataError: a file of the state cannot be read.
         PipelineError: the store does not take it.
     """
-    with store.plain_errors():
+    with plain_errors():
         client, experiment = store.open_store()
         try:
             return publish(client, experiment, present_snapshot(params))
@@ -41,7 +42,7 @@ def publish_commits() -> Iterator[str]:
     faults: list[NoState] = []
     states: set[str] = set()
     published = set()
-    with store.plain_errors():
+    with plain_errors():
         client, experiment = store.open_store()
         for snapshot in committed_snapshots(faults):
             # A later commit of a state may have a result that there was no stage for before.
@@ -65,7 +66,7 @@ def publish_experiment(name: str) -> Iterator[None]:
     Raises:
         PipelineError: the store does not take it.
     """
-    with store.plain_errors():
+    with plain_errors():
         client, experiment = store.open_store()
         yield
         for snapshot in experiment_snapshots(name):

@@ -18,6 +18,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.model.paths import MODEL
 from pipeline.provenance.origin import Origin
 from pipeline.tracking import deadline, runs, store
+from pipeline.tracking.store_errors import plain_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -97,7 +98,7 @@ def main() -> None:
 
     def write() -> None:
         try:
-            with store.plain_errors():
+            with plain_errors():
                 record(iter(lines.get, END))
         except PipelineError as error:
             faults.append(error)

@@ -11,6 +11,7 @@ from pipeline.provenance.snapshot import Snapshot
 from pipeline.provenance.spread import Spread
 from pipeline.tracking import runs, store
 from pipeline.tracking.publication import publish
+from pipeline.tracking.store_errors import plain_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,7 +26,7 @@ def try_store() -> Iterator[None]:
     Raises:
         PipelineError: it does not answer as it should.
     """
-    with store.plain_errors():
+    with plain_errors():
         store.open_store()
     yield
 
@@ -47,7 +48,7 @@ def group_runs(
     Raises:
         PipelineError: the store does not take it.
     """
-    with store.plain_errors():
+    with plain_errors():
         client, experiment = store.open_store()
         yield
         children = []

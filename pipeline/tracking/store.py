@@ -2,8 +2,6 @@
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -33,9 +31,6 @@ FILE = "file:"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 # Find out in seconds, not in minutes, that a server does not answer.
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-MESSAGE_LENGTH = 1000
-OTHER_VERSION = "out-of-date database schema"
-DAMAGED = ("file is not a database", "database disk image is malformed")  # as SQLite says it
 REMEDY = f"`{command('publish')}` fills in what is missing"
 
 
@@ -121,43 +116,6 @@ def find_experiment() -> tuple["MlflowClient", str] | None:
         return client, identifier
     found = client.get_experiment_by_name(name or EXPERIMENT)
     return (client, found.experiment_id) if found else None
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """Turn whatever a store raises into one plain line.
-
-    Raises:
-        PipelineError: anything was raised.
-    """
-    try:
-        yield
-    except PipelineError:
-        raise
-    except Exception as error:  # MLflow's, the database's, the network's
-        message = " ".join(f"{type(error).__name__}: {error}".split()).partition(" [SQL: ")[0]
-        if OTHER_VERSION in message:
-            raise PipelineError(_other_version()) from error
-        if (path := database()) and any(text in message for text in DAMAGED):
-            raise PipelineError(
-                f"MLflow: {path} is damaged: move it away, and "
-                f"`{command('publish', '--all-commits')}` makes another from Git and DVC"
-            ) from error
-        if len(message) > MESSAGE_LENGTH:  # it begins with what was asked, and ends with the cause
-            half = MESSAGE_LENGTH // 2
-            message = f"{message[:half]} ... {message[-half:]}"
-        raise PipelineError(f"MLflow: {message}") from error
-
-
-def _other_version() -> str:
-    """Say what to do about a database whose tables are not those of the installed MLflow."""
-    path = database()
-    backup = f"`cp {path} {path}.bak`" if path else "a backup"
-    return (
-        f"MLflow: the tables of {path or 'the database'} are those of another version of MLflow: "
-        f"after {backup}, `mlflow db upgrade {tracking_uri()}` brings them up to date; where a "
-        "later version has made them, install that one"
-    )
 
 
 def prepare_database() -> None:

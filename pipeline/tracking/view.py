@@ -16,6 +16,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.package import command
 from pipeline.serving.listener import HOST, bind
 from pipeline.tracking import runs, store
+from pipeline.tracking.store_errors import plain_errors
 
 KEY = store.EXPERIMENT
 TAG = f"mlflow.sharedViewState.{KEY}"
@@ -83,7 +84,7 @@ def _width(heading: str) -> int:
 
 def give_view() -> str:
     """Give the experiment its view, unless it has one; return the experiment's id."""
-    with store.plain_errors():
+    with plain_errors():
         client, experiment = store.open_store()
         known = client.get_experiment(experiment).tags.get(TAG)
         view = known or describe_view()

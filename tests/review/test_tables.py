@@ -9,15 +9,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from pipeline.review.changes import StageChange
-from pipeline.review.tables import (
-    escape,
-    figures_table,
-    literal,
-    params_table,
-    runs_list,
-    sentence,
-    stages_table,
-)
+from pipeline.review.markdown import escape, literal, sentence
+from pipeline.review.tables import figures_table, params_table, runs_list, stages_table
 
 ADDRESS = "https://github.com/owner/repository"
 

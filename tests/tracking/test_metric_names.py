@@ -3,7 +3,7 @@
 import pytest
 from mlflow.utils.validation import _validate_metric_name
 
-from pipeline.tracking.content import name_metrics
+from pipeline.tracking.metric_names import name_metrics
 
 ODD = [
     "C++",

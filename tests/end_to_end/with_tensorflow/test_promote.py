@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.core.errors import PipelineError
 from pipeline.promote import read_level
-from pipeline.tracking.registry import name_model
+from pipeline.tracking.models.registry import name_model
 from pipeline.tracking.store import EXPERIMENT
 from tests.conftest import Clone
 from tests.mlflow_store import lose_store

@@ -21,7 +21,7 @@ from mlflow.pyfunc import scoring_server
 from ruamel.yaml import YAML
 
 from pipeline.core.package import PACKAGE
-from pipeline.tracking.registry import name_model
+from pipeline.tracking.models.registry import name_model
 from tests.conftest import Clone
 from tests.mlflow_store import lose_store
 from tests.processes import terminate_all

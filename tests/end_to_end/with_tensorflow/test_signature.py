@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.model.runtime import keras
-from pipeline.tracking.logged_model import _signature
+from pipeline.tracking.models.logged_model import _signature
 
 layers = keras.layers
 

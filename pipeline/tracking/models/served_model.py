@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.core.arrays import ByteArray
 from pipeline.core.errors import PipelineError
 from pipeline.serving.app import Classifier
-from pipeline.tracking import registry
+from pipeline.tracking.models import registry
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -25,7 +25,7 @@ def load_classifier(version: "ModelVersion") -> Classifier:
     from mlflow.exceptions import MlflowException
 
     from pipeline.model import network
-    from pipeline.tracking.image_classifier import BATCH_SIZE, ImageClassifier, check_pixels
+    from pipeline.tracking.models.image_classifier import BATCH_SIZE, ImageClassifier, check_pixels
 
     with TemporaryDirectory() as folder:
         model = network.read_model(registry.download_model(version, Path(folder)))

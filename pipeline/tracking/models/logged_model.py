@@ -49,7 +49,7 @@ def _log_model(
     """Log the model's file as it is, without TensorFlow."""
     from mlflow.models import Model
 
-    from pipeline.tracking import keras_flavor
+    from pipeline.tracking.models import keras_flavor
 
     model = client.create_logged_model(
         experiment,
