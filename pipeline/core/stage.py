@@ -23,13 +23,14 @@ def run(main: Callable[[], None], check: Callable[[], object] = lambda: None) ->
     """Run `main`; end with one plain message and an exit code where it cannot do its work.
 
     What `check` refuses is said before any work is done. SIGTERM and Ctrl-C unwind `main`, so that
-    it leaves no temporary file, with the exit codes that shells use for them (143 and 130).
+    it leaves no temporary file, with the exit codes that shells use for them (143 and 130). Each is
+    then ignored, as a second one would cut the unwinding short.
     """
     gc.freeze()  # what was imported stays
     gc.enable()
     signal.signal(signal.SIGTERM, _exit_terminated)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in a shell's background
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         check()
         main()
@@ -53,8 +54,13 @@ def watch_dvc() -> None:
 
 
 def _exit_terminated(signum: int, _frame: FrameType | None) -> None:
-    signal.signal(signum, signal.SIG_IGN)  # a second one would cut the unwinding short
+    signal.signal(signum, signal.SIG_IGN)
     sys.exit(128 + signum)
+
+
+def _interrupt(signum: int, _frame: FrameType | None) -> None:
+    signal.signal(signum, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _lineage() -> list[tuple[psutil.Process, int]]:

@@ -148,7 +148,14 @@ def test_signal_unwinds_the_command_without_a_traceback(
     assert stderr == words
 
 
-def test_second_sigterm_does_not_interrupt_the_unwinding(start: Start) -> None:
+@pytest.mark.parametrize(
+    ("number", "exit_code", "words"),
+    # SIGTERM is what a stage that was terminated with its DVC sends to itself, too.
+    [(signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, 143, "")],
+)
+def test_second_signal_does_not_interrupt_the_unwinding(
+    start: Start, number: signal.Signals, exit_code: int, words: str
+) -> None:
     unwind = """
 try:
     print("started", flush=True)
@@ -160,13 +167,13 @@ finally:
 """
     process = start(*command(unwind))
     assert read_line(process) == "started\n"
-    process.terminate()
+    process.send_signal(number)
     assert read_line(process) == "unwinding\n"
 
-    process.terminate()  # as a stage that was terminated with its DVC does to itself
+    process.send_signal(number)
 
     stdout, stderr = process.communicate(timeout=DEADLINE)
-    assert (process.returncode, stdout, stderr) == (143, "unwound\n", "")
+    assert (process.returncode, stdout, stderr) == (exit_code, "unwound\n", words)
 
 
 def test_stage_of_a_living_parent_is_left_alone(start: Start) -> None:
