@@ -7,7 +7,7 @@ from pipeline.core import stage
 from pipeline.core.errors import DataError, PipelineError
 from pipeline.core.package import command
 from pipeline.data.dataset import find_reader
-from pipeline.experiments import page
+from pipeline.experiments import results_page
 from pipeline.experiments.definitions import EXPERIMENTS, Experiment, read_experiments
 from pipeline.experiments.dvc_run import end_with_terminal
 from pipeline.experiments.runner import describe, raw_data, run_all
@@ -30,7 +30,7 @@ def main() -> None:
     if arguments.table:
         if arguments.names:
             parser.error("--table is about all experiments: name none")
-        page.write_page(known)
+        results_page.write_page(known)
         return
     chosen = _choose(known, arguments.names)
     if arguments.list:

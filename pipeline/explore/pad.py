@@ -7,7 +7,7 @@ from nicegui.events import MouseEventArguments
 from PIL import Image
 
 from pipeline.core.arrays import ByteArray
-from pipeline.explore import drawing, pictures
+from pipeline.explore import drawing, rendering
 
 FINENESS = 10  # points of the pad to a pixel of the image
 HINT = '<text x="50%" y="50%" text-anchor="middle" fill="#9aa7b5" font-size="20">{}</text>'
@@ -33,7 +33,7 @@ class Pad:
         self._size = FINENESS * shape[0], FINENESS * shape[1]
         self._pen = drawing.PEN * min(self._size)
         self._on_draw = on_draw
-        self._black = pictures.url(Image.new("L", self._size[::-1]))
+        self._black = rendering.url(Image.new("L", self._size[::-1]))
         is_grey = shape[2] == 1
         self._hint = HINT.format("Draw here" if is_grey else "Pick or drop an image")
         self._surface = ui.interactive_image(
@@ -56,8 +56,8 @@ class Pad:
         """Wipe off the strokes, and show an image (height, width, channels), or nothing."""
         self.strokes.clear()
         self.pen_down = False
-        picture = None if image is None else pictures.to_picture(image, FINENESS)
-        self._surface.set_source(pictures.url(picture) if picture else self._black)
+        picture = None if image is None else rendering.to_picture(image, FINENESS)
+        self._surface.set_source(rendering.url(picture) if picture else self._black)
         self._surface.set_content("" if picture else self._hint)
 
     async def _draw(self, event: MouseEventArguments) -> None:

@@ -7,11 +7,11 @@ from nicegui import run, ui
 
 from pipeline.core.arrays import ByteArray
 from pipeline.explore import drawing
+from pipeline.explore.answer_panel import AnswerPanel
 from pipeline.explore.chooser import Chooser
 from pipeline.explore.dropped import DropZone
 from pipeline.explore.material import Material
 from pipeline.explore.pad import Pad
-from pipeline.explore.results import Results
 from pipeline.explore.stack import Stack
 from pipeline.explore.views import explain, look
 from pipeline.figures.figure_style import BLUE
@@ -68,7 +68,7 @@ class Page:
                 )
             with ui.element("section").classes("results"):
                 ui.html(tag="h2", content="Its answer")
-                self._results = Results(material.classes, NOTHING_DRAWN if is_grey else NOTHING)
+                self._panel = AnswerPanel(material.classes, NOTHING_DRAWN if is_grey else NOTHING)
             with ui.element("section").classes("wide"):
                 ui.html(tag="h2", content="On the way there")
                 ui.html(tag="p", content=LAYERS).classes("note")
@@ -129,16 +129,16 @@ class Page:
             return
         self._stack.show(view.layers)
         if self._given is None and not image.any():
-            self._results.clear()
+            self._panel.clear()
             return
-        self._results.show(view.image, view.probabilities, truth)
+        self._panel.show(view.image, view.probabilities, truth)
         if self._stale or self._pad.pen_down:  # it takes longer, and would keep the rest waiting
             return
         best = int(view.probabilities.argmax())
         classes = [best] if truth is None or truth == best else [best, truth]
         shown = [await run.io_bound(explain, model, image, label) for label in classes]
         if all(shown) and not self._stale:
-            self._results.show_attributions([*filter(None, shown)])
+            self._panel.show_attributions([*filter(None, shown)])
 
     def _image(self) -> ByteArray:
         """Return what the network gets: (height, width, channels), uint8."""

@@ -5,7 +5,7 @@ import math
 from nicegui import ui
 from nicegui.elements.scene.scene_object3d import Object3D
 
-from pipeline.explore import pictures
+from pipeline.explore import rendering
 
 SIDE, SPACING = 4.0, 3.2
 FACING = [[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]  # upright, towards lower x
@@ -32,7 +32,7 @@ class Stack:
 
     def __init__(self) -> None:
         camera = ui.scene.perspective_camera(fov=FIELD_OF_VIEW)
-        self.scene = ui.scene(grid=False, camera=camera, background_color=pictures.BACKGROUND)
+        self.scene = ui.scene(grid=False, camera=camera, background_color=rendering.BACKGROUND)
         self.scene.style(f"width: 100%; aspect-ratio: {ASPECT}")
         self.scene.props('role=img aria-label="The layers of the network, one behind the other"')
         # The wheel scrolls the page; with Ctrl, as two fingers on a touchpad send it, it zooms.

@@ -6,7 +6,7 @@ from scipy.special import softmax
 
 from pipeline.core.arrays import ByteArray, FloatArray
 from pipeline.evaluation import attribution
-from pipeline.explore import pictures
+from pipeline.explore import rendering
 from pipeline.model.runtime import keras
 
 STEPS, TOLERANCE = 8, 0.05  # coarser than what is kept, for an answer while one draws
@@ -22,16 +22,16 @@ class View(NamedTuple):
 
 def look(model: keras.Model, image: ByteArray) -> View:
     """Ask a model about an image (height, width, channels), uint8."""
-    shown = pictures.url(pictures.to_picture(image))
+    shown = rendering.url(rendering.to_picture(image))
     height, width, _ = image.shape
     layers = {f"input\n{height}x{width}": shown}
     for name, maps in attribution.layer_outputs(model, image[None]).items():
         _, height, width, filters = maps.shape
-        layers[f"{name}\n{filters} maps, {height}x{width}"] = pictures.url(pictures.tile(maps[0]))
+        layers[f"{name}\n{filters} maps, {height}x{width}"] = rendering.url(rendering.tile(maps[0]))
     return View(shown, layers, softmax(attribution.scores(model, image[None])[0]))
 
 
 def explain(model: keras.Model, image: ByteArray, label: int) -> str:
     """Return the URL of a picture of what in the image speaks for a class, and against it."""
     (attributed,) = attribution.integrated_gradients(model, image[None], [label], STEPS, TOLERANCE)
-    return pictures.url(pictures.overlay(image, attributed.sum(axis=-1)))
+    return rendering.url(rendering.overlay(image, attributed.sum(axis=-1)))

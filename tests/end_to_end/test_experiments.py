@@ -12,7 +12,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from pipeline.core.errors import ParamsError, PipelineError
-from pipeline.experiments import page, runner
+from pipeline.experiments import results_page, runner
 from pipeline.experiments.definitions import Experiment, read_experiments
 from pipeline.experiments.dvc_run import arguments
 from pipeline.experiments.runner import describe
@@ -290,22 +290,22 @@ def test_table_of_a_page_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     page_with = "# Title\n\nProse\n<!-- experiments -->\n{}<!-- end of experiments -->\nEnd\n"
     path.write_text(page_with.format("old\n\nolder\n"))
-    text = page.fill_table(path, experiments, RESULTS)
+    text = results_page.fill_table(path, experiments, RESULTS)
     assert text == page_with.format(HEADER + LESSON_ROW + HALF_ROW + MLP_ROW + LOST_ROW)
     path.write_text(text)
-    assert page.fill_table(path, experiments, RESULTS) == text
+    assert results_page.fill_table(path, experiments, RESULTS) == text
 
 
 def test_page_without_a_place_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("# Title\n")
     with pytest.raises(PipelineError, match=r"page\.md: has no place for a table"):
-        page.fill_table(path, made_up(tmp_path), RESULTS)
+        results_page.fill_table(path, made_up(tmp_path), RESULTS)
 
 
 def test_committed_page_has_a_place() -> None:
     experiments = read_experiments(ROOT / "experiments.yaml")
-    assert "not run" in page.fill_table(ROOT / page.PAGE, experiments, {})
+    assert "not run" in results_page.fill_table(ROOT / results_page.PAGE, experiments, {})
 
 
 def test_points_of_the_curve_are_the_runs_of_its_lines(tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_points_of_the_curve_are_the_runs_of_its_lines(tmp_path: Path) -> None:
         on_curve.replace("half", "later"),
         definition("lost", {}),
     )
-    (point,) = page.curve_points(found, RESULTS).to_dict("records")
+    (point,) = results_page.curve_points(found, RESULTS).to_dict("records")
     assert point == {
         "curve": "Line",
         "images": 1000,
@@ -453,9 +453,9 @@ def test_table_and_figure_come_from_the_runs(experimented: Observed, tmp_path: P
     assert rows[1][3] == f"{28 * 28 * 10:,}"  # of the softmax regression
     assert rows[0][7] == "1 |"
     assert rows[2][4] == "not run"
-    before = (clone.path / page.PAGE).read_bytes()
+    before = (clone.path / results_page.PAGE).read_bytes()
     clone.run("python", *RUN, "--table")
-    assert (clone.path / page.PAGE).read_bytes() == before
+    assert (clone.path / results_page.PAGE).read_bytes() == before
 
 
 def test_lost_runs_come_back_without_training(experimented: Observed, tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ from nicegui import ui
 from PIL import Image
 
 from pipeline.core.arrays import FloatArray
-from pipeline.explore import pictures
+from pipeline.explore import rendering
 from pipeline.figures.figure_style import SKY, VERMILLION
 
 BARS = 10
-BLANK = pictures.url(Image.new("L", (1, 1), 255))
+BLANK = rendering.url(Image.new("L", (1, 1), 255))
 
 
-class Results:
+class AnswerPanel:
     """The most probable class, the probabilities, the image and what speaks for the class."""
 
     def __init__(self, classes: list[str], nothing: str) -> None:
