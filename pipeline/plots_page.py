@@ -1,9 +1,11 @@
 """Make the page of `dvc plots show` work without a network."""
 
-import sys
+import argparse
 from pathlib import Path
 
 import vl_convert
+
+from pipeline.core.package import command
 
 PAGE = """<!DOCTYPE html>
 <html>
@@ -39,4 +41,6 @@ def build_page() -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(build_page(), encoding="utf-8")
+    parser = argparse.ArgumentParser(prog=command("plots_page"), description=__doc__)
+    parser.add_argument("path", type=Path, help="where to write it")
+    parser.parse_args().path.write_text(build_page(), encoding="utf-8")

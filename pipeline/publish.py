@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -53,7 +54,7 @@ def _run_first(module: str) -> None:
                     store.import_mlflow()
             code = process.wait()
         except KeyboardInterrupt:  # which the module got, too, and has said so
-            code = process.wait()
+            code = process.wait() or 128 + signal.SIGINT
         finally:
             process.terminate()
     if code:
@@ -66,14 +67,14 @@ def _publish_in_time(params: Params) -> None:
         return  # training has said why
     with suppress(ImportError):  # which is said below
         store.import_mlflow()  # not to be taken for a slow store where the machine is busy
-    faults: list[PipelineError] = []
+    faults: list[Exception] = []
 
     def work() -> None:
         try:
             print(publish_present(params))
         except FalseStateError as error:  # which is the store's fault no more than the next state's
             print(f"MLflow: no run of it, as this is {error}", file=sys.stderr)
-        except PipelineError as error:
+        except Exception as error:  # of the store, which is said, or of this code, which is raised
             faults.append(error)
 
     start, limit = time.monotonic(), deadline.remaining()
@@ -83,6 +84,8 @@ def _publish_in_time(params: Params) -> None:
     if thread.is_alive():
         faults.append(deadline.no_answer(limit))
     for fault in faults:
+        if not isinstance(fault, PipelineError):
+            raise fault
         deadline.warn(fault)
     deadline.spend(time.monotonic() - start, failed=bool(faults))
     if thread.is_alive():

@@ -85,7 +85,8 @@ def _report(args: argparse.Namespace) -> "Findings":
             base, branch = merge_base(head or "HEAD")
             if base == new.commit:
                 raise ReportError(
-                    f"{new.name} is on {branch}: name a BASE to compare it with, such as HEAD~"
+                    f"{new.name} is on {branch}, so there is nothing to compare: change something, "
+                    "or name a BASE, such as HEAD~"
                 )
             old = stack.enter_context(at_commit(base, branch))
         else:

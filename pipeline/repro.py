@@ -4,7 +4,6 @@ import json
 import sys
 
 from pipeline.core import files, stage
-from pipeline.core.errors import DataError
 from pipeline.evaluation.paths import EVALUATION
 from pipeline.provenance.git import read, resolve
 from pipeline.provenance.packages import find_unlocked
@@ -84,10 +83,10 @@ def _reproduce() -> int:
 def _read_made(lock: str) -> dict[str, str]:
     try:
         stages = parse_stages(lock, LockedStage).values()
-    except (ValueError, LookupError, AttributeError, DataError):
+    except (ValueError, LookupError, AttributeError):
         return {}
     return {out.path: out.md5 for locked in stages for out in locked.outs}
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    stage.run(main, check=stage.refuse_arguments)

@@ -14,6 +14,7 @@ from pipeline.experiments.dvc_run import (
     remove_experiment,
     run_experiment,
 )
+from pipeline.provenance.committed import NoState
 from pipeline.provenance.copies import require_copies
 from pipeline.provenance.git import untracked
 from pipeline.provenance.params import Params, load_params
@@ -87,7 +88,8 @@ def _train(
     for seed in seeds[1:]:
         start = time.monotonic()
         name = experiment_name(recipe, seed)
-        run = find_run(recipe, seed)
+        former: list[NoState] = []
+        run = find_run(recipe, seed, former)
         if run:
             yield run, "cached"
             continue
@@ -95,12 +97,14 @@ def _train(
         env = {} if tracked else {"PIPELINE_MLFLOW": "off"}
         data = RAW / str(present.params["prepare.dataset"])
         run_experiment(name, {SEED: seed}, env, untracked(data))
-        run = find_run(recipe, seed)
+        faults: list[NoState] = []
+        run = find_run(recipe, seed, faults)
         if not run:
             remove_experiment(name)
-            raise PipelineError(
-                f"seed {seed}: params, data or code were changed meanwhile; `dvc repro` first"
-            )
+            before = {fault.commit for fault in former}
+            why = [str(fault.error) for fault in faults if fault.commit not in before]
+            why = why or ["params, data or code were changed meanwhile"]
+            raise PipelineError(f"seed {seed}: {why[0]}; `dvc repro` first")
         yield run, f"{time.monotonic() - start:.0f} s"
 
 

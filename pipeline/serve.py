@@ -29,8 +29,8 @@ def serve(name: str, port: int, hosts: Sequence[str], limits: Limits) -> None:
     """
     with bind(port) as listener:
         with plain_errors():
-            client, _ = store.open_store()
-            champion = registry.find_champion(client, name)
+            found = store.find_experiment()
+            champion = found and registry.find_champion(found[0], name)
             if not champion:
                 raise PipelineError(
                     f"{name} has no champion to serve; `{command('promote')}` makes the "

@@ -13,6 +13,7 @@ from pipeline.core.arrays import Split
 from pipeline.core.classes import CLASSES, read_classes
 from pipeline.core.errors import ParamsError, PipelineError
 from pipeline.core.params import PARAMS
+from pipeline.core.rounding import CSV_FORMAT
 from pipeline.core.splits import TRAIN, VAL, SplitFiles
 from pipeline.model.memory import machine_bytes, require_room
 from pipeline.model.paths import MODEL
@@ -28,14 +29,16 @@ Data = tuple[Split, Split, int]  # training and validation images, number of cla
 SECONDS = "seconds"  # of training so far, in a checkpoint
 
 
-def measure_run(seconds: float, images: int) -> dict[str, float]:
-    """Return the facts of this run that another would not repeat, in s, images/s and MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {
-        "training_seconds": seconds,
-        "images_per_second": images / seconds,
-        "peak_memory_mb": peak / (2**20 if sys.platform == "darwin" else 2**10),
-    }
+def measure_run(seconds: float, images: int, workers: int) -> dict[str, float]:
+    """Return the facts of this run that another would not repeat, in s, images/s and MB.
+
+    Of several workers, which are other processes, the memory is not known.
+    """
+    facts = {"training_seconds": seconds, "images_per_second": images / seconds}
+    if workers == 1:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        facts["peak_memory_mb"] = peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return facts
 
 
 def _require_fit(params: TrainingSections, train: Split, classes: int) -> None:
@@ -98,9 +101,10 @@ def _train(
                     "was trained; otherwise it trains with the new ones"
                 )
             network.write_model(model_path, model)
-            files.write_text(history_path, rows.to_csv(index=False, float_format="%.6f"))
+            files.write_text(history_path, rows.to_csv(index=False, float_format=CSV_FORMAT))
             checkpoint.finish(model_path)
-            facts = measure_run(seconds, len(train.labels) * len(rows))
+            images = len(train.labels) * len(rows)
+            facts = measure_run(seconds, images, params.train.workers)
             run.log_facts(facts | {"network_weights": model.count_params()})
             print(f"Trained for {seconds:.1f} s, {facts['images_per_second']:,.0f} images/s")
 

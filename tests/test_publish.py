@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import publish as publish_command
+from pipeline.tracking import store
 from tests.conftest import ROOT
 
 
@@ -45,3 +47,19 @@ def test_where_it_fails_it_says_how_and_nothing_is_published(
     published = publish()
     assert published.returncode == status
     assert published.stdout == published.stderr == ""
+
+
+def test_fault_of_the_code_is_not_taken_for_the_stores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(_params: object) -> str:
+        raise KeyError("train")
+
+    monkeypatch.setattr(publish_command, "publish_present", fail)
+    monkeypatch.setattr(publish_command, "load_params", lambda: None)
+    monkeypatch.setattr(store, "import_mlflow", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_STAGE", "plot")
+    monkeypatch.setattr(sys, "argv", ["publish"])
+    with pytest.raises(KeyError, match="train"):
+        publish_command.main()

@@ -35,7 +35,7 @@ def main() -> None:
     for fault in faults:
         print(fault.text)
     if any(fault.kind for fault in faults):
-        print(FIX)
+        print(FIX, file=sys.stderr)
     sys.exit(bool(faults))
 
 

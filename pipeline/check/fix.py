@@ -8,7 +8,8 @@ from ruamel.yaml import YAML
 
 from pipeline.check.comparison import Fault
 from pipeline.core import files, params_file
-from pipeline.provenance.packages import parse_lock
+from pipeline.core.errors import PipelineError
+from pipeline.provenance.packages import read_versions
 from pipeline.provenance.params_page import PAGE, build_page
 from pipeline.provenance.paths import PACKAGES, STAGES, VERSIONS
 
@@ -61,7 +62,8 @@ def made_files() -> dict[Path, str]:
     """Return the files that are made from others, with what they are to hold."""
     made = {PAGE: build_page()}
     if PACKAGES.exists():
-        locked = {pin.name: pin.version for pin in parse_lock(PACKAGES.read_text(encoding="utf-8"))}
-        versions = params_file.read_mapping(VERSIONS)
-        made[VERSIONS] = "".join(f"{name}: '{locked.get(name)}'\n" for name in versions)
+        locked, versions = read_versions(), params_file.read_mapping(VERSIONS)
+        if missing := sorted({*versions} - {*locked}):
+            raise PipelineError(f"{VERSIONS}: {', '.join(missing)}: not in {PACKAGES}")
+        made[VERSIONS] = "".join(f"{name}: '{locked[name]}'\n" for name in versions)
     return {path: text for path, text in made.items() if path.exists()}

@@ -1,5 +1,6 @@
 """The arrays that stages pass on, and how to read those that are too large for memory."""
 
+import errno
 import math
 import mmap
 import tempfile
@@ -30,6 +31,7 @@ class Split(NamedTuple):
     labels: LabelArray
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CHUNK_BYTES = 2**22  # at a time: many small images, or few large ones
 
 
@@ -38,12 +40,16 @@ def temporary_file() -> Iterator[IO[bytes]]:
     """Yield an anonymous temporary file for arrays, which exists as long as one is mapped to it.
 
     Raises:
-        PipelineError: it cannot be written, for example because the disk is full.
+        PipelineError: it cannot be made, or the disk is full.
     """
+    made = False
     try:
         with tempfile.TemporaryFile() as file:
+            made = True
             yield file
     except OSError as error:
+        if made and error.errno not in FULL:  # of a file that is read meanwhile
+            raise
         raise PipelineError(
             f"{tempfile.gettempdir()}: a temporary file cannot be written: {error.strerror}; "
             "TMPDIR can name a folder with more room"
@@ -51,7 +57,7 @@ def temporary_file() -> Iterator[IO[bytes]]:
 
 
 def chunks(array: npt.NDArray[Any], size: int | None = None) -> Iterator[npt.NDArray[Any]]:
-    """Return copies of an array's parts, one after another.
+    """Yield copies of an array's parts, one after another.
 
     Args:
         array: of images or labels, (N, ...).

@@ -1,5 +1,6 @@
 """What every command of the pipeline does around its `main`."""
 
+import argparse
 import gc
 import os
 import signal
@@ -8,11 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 import psutil
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.package import command
 
 SHELLS = {"sh", "bash", "dash", "fish", "ksh", "zsh"}
 POLL_SECONDS = 0.2
@@ -40,6 +43,12 @@ def run(main: Callable[[], None], check: Callable[[], object] = lambda: None) ->
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+
+
+def refuse_arguments() -> None:
+    """Refuse whatever a command that takes none is given; `--help` says what it is for."""
+    prog, about = command(Path(sys.argv[0]).stem), sys.modules["__main__"].__doc__
+    argparse.ArgumentParser(prog=prog, description=about).parse_args()
 
 
 def watch_dvc() -> None:

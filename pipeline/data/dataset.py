@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,10 +72,7 @@ def read_dataset(
     size = (image_size[0], image_size[1]) if image_size else None
     if folder.is_dir():
         require_followed(folder)
-    if test_fraction is None:
-        dataset = find_reader(folder)(folder, size)
-    else:
-        dataset = read_class_folders(folder, size, test_fraction)
+    dataset = find_reader(folder, test_fraction)(folder, size)
     if len(dataset.classes) < 2:
         raise DataError(f"{folder}: has one class only; there must be two to tell apart")
     return dataset
@@ -113,14 +111,20 @@ def require_followed(folder: Path) -> None:
                 )
 
 
-def find_reader(folder: Path) -> Read:
+def find_reader(folder: Path, test_fraction: float | None = None) -> Read:
     """Return the function that reads a folder laid out like this one.
+
+    Args:
+        folder: that has the data.
+        test_fraction: of each class, where the folder has class folders and no splits.
 
     Raises:
         DataError: there is no data, or in several layouts.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; is prepare.dataset right in params.yaml?")
+    if test_fraction is not None:
+        return partial(read_class_folders, fraction=test_fraction)
     found = [reader for reader in READERS if reader.knows(folder)]
     if len(found) > 1:
         raise DataError(

@@ -7,9 +7,8 @@ import numpy as np
 from PIL import Image
 
 from pipeline.core.arrays import ByteArray, Split, chunks
+from pipeline.core.rounding import DIGITS
 from pipeline.data.duplicates import count_repeats, image_keys
-
-DIGITS = 6
 
 
 def describe(chosen: Mapping[str, Split], names: Sequence[str]) -> dict[str, object]:

@@ -46,8 +46,6 @@ def find_idx(path: Path) -> Path:
     for file in (plain, gzipped):
         if file.exists():
             return file
-    if not path.parent.is_dir():
-        raise DataError(f"{path.parent}: no such folder; is prepare.dataset right in params.yaml?")
     raise DataError(f"{path}: no such file, nor {gzipped.name}")
 
 

@@ -43,8 +43,22 @@ def read_image(file: Path, size: tuple[int, int] | None) -> ByteArray:
         content = file.read_bytes()
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+    return decode_image(content, str(file), size)
+
+
+def decode_image(content: bytes, name: str, size: tuple[int, int] | None) -> ByteArray:
+    """Return the image that a file holds, as `read_image` does.
+
+    Args:
+        content: of the file.
+        name: by which messages call it.
+        size: height and width to resize it to; None: it stays as it is.
+
+    Raises:
+        DataError: it is damaged, or not of a kind that can be used.
+    """
     if content.startswith(PNG) and content[PNG_DEPTH : PNG_DEPTH + 1] == b"\x10":
-        raise DataError(f"{file}: has 16 bits per channel; save it with 8")
+        raise DataError(f"{name}: has 16 bits per channel; save it with 8")
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as opened:
             opened.verify()  # the checksums of a PNG, which decoding does not look at
@@ -56,18 +70,18 @@ def read_image(file: Path, size: tuple[int, int] | None) -> ByteArray:
         if content.startswith(PNG):
             _require_rows(content)
     except UnidentifiedImageError as error:
-        raise DataError(f"{file}: is not a PNG or JPEG image, or its start is damaged") from error
+        raise DataError(f"{name}: is not a PNG or JPEG image, or its start is damaged") from error
     except Image.DecompressionBombError as error:
         raise DataError(
-            f"{file}: has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller"
+            f"{name}: has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller"
         ) from error
     except Exception as error:  # Pillow has many for what a damaged file may hold
-        raise DataError(f"{file}: is damaged ({error}); get it again or remove it") from error
+        raise DataError(f"{name}: is damaged ({error}); get it again or remove it") from error
     if frames > 1:
-        raise DataError(f"{file}: is an animation of {frames} images; save one of them")
+        raise DataError(f"{name}: is an animation of {frames} images; save one of them")
     if picture.mode not in PLAIN:
-        raise DataError(f"{file}: has colours of the kind {picture.mode}; save it as RGB")
-    plain = _make_plain(file, picture)
+        raise DataError(f"{name}: has colours of the kind {picture.mode}; save it as RGB")
+    plain = _make_plain(name, picture)
     array: ByteArray = np.asarray(resize(plain, size) if size else plain)
     return array.reshape(*array.shape[:2], -1)
 
@@ -97,10 +111,10 @@ def _require_rows(png: bytes) -> None:
         raise ValueError("its last rows are missing")
 
 
-def _make_plain(file: Path, picture: Image.Image) -> Image.Image:
+def _make_plain(name: str, picture: Image.Image) -> Image.Image:
     """Convert an image to mode L or RGB without loss."""
     if picture.has_transparency_data and min(picture.convert("RGBA").tobytes()[3::4]) < 255:
-        raise DataError(f"{file}: is transparent in places; save it on a background, without alpha")
+        raise DataError(f"{name}: is transparent in places; save it on a background, without alpha")
     plain = picture.convert(PLAIN[picture.mode])
     if picture.mode in ("P", "PA"):
         red, green, blue = plain.split()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.arrays import temporary_file
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, PipelineError
 from pipeline.data.array_dataset import NamedSplit, check_labels, combine_splits
 from pipeline.data.raw_data import ArraySplit, Dataset
 
@@ -80,6 +80,8 @@ def _read_array(file: Path, name: str) -> npt.NDArray[Any]:
                 packed.seek(0)
                 shutil.copyfileobj(packed, unpacked)
             return np.memmap(unpacked, dtype, "r", start, shape, order)  # type: ignore[call-overload,no-any-return]
+    except PipelineError:  # no room to unpack it
+        raise
     except KeyError as error:
         raise DataError(
             f"{file}: has no {name}; expected x_train, y_train, x_test and y_test"

@@ -4,12 +4,14 @@ import io
 
 import pandas as pd
 
+from pipeline.core.rounding import CSV_FORMAT
+
 COLUMNS = {"image": int, "label": str, "predicted": str, "probability": float}
 
 
 def format_predictions(predictions: pd.DataFrame) -> str:
     """Return a table of predictions as CSV, probabilities with 6 digits."""
-    return predictions.to_csv(index=False, float_format="%.6f")
+    return predictions.to_csv(index=False, float_format=CSV_FORMAT)
 
 
 def parse_predictions(text: str) -> pd.DataFrame:

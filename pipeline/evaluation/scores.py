@@ -15,9 +15,9 @@ import pandas as pd
 
 from pipeline.core.arrays import IntArray, LabelArray, chunks
 from pipeline.core.intervals import wilson_interval
+from pipeline.core.rounding import DIGITS
 from pipeline.evaluation import calibration
 
-DIGITS = 6  # of what metrics/ holds
 ROWS = 1000  # whose losses are added up at a time: another number gives other last bits
 Probabilities = npt.NDArray[np.float32]
 ByClass = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ def tabulate(
             "image": np.arange(len(labels)),
             "label": pd.Categorical.from_codes(labels, dtype=classes),
             "predicted": pd.Categorical.from_codes(probabilities.argmax(axis=1), dtype=classes),
-            "probability": probabilities.max(axis=1).astype(float).round(6),
+            "probability": probabilities.max(axis=1).astype(float).round(DIGITS),
         }
     )
 

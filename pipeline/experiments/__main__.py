@@ -70,7 +70,7 @@ def _have_data(chosen: list[Experiment], *, named: bool) -> list[Experiment]:
     ready = []
     for experiment in chosen:
         try:
-            find_reader(raw_data(experiment))
+            find_reader(raw_data(experiment), experiment.params.prepare.test_fraction)
         except DataError as error:
             if named:
                 raise DataError(f"{experiment.name}: {error}") from error

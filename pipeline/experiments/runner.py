@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import DataError, PipelineError
 from pipeline.core.package import command
 from pipeline.data.paths import RAW
 from pipeline.evaluation.paths import EVALUATION
@@ -45,12 +45,11 @@ def run_all(experiments: Iterable[Experiment]) -> tuple[list[str], bool]:
             print(describe(experiment, present), flush=True)
             # A store that has not answered is not tried again.
             outcome = _run(experiment, present, {} if tracked else {"PIPELINE_MLFLOW": "off"})
+            print(f"    {outcome} ({time.monotonic() - start:.0f} s)", flush=True)
+            tracked = tracked and _record(experiment)
         except PipelineError as error:
             print(error, file=sys.stderr, flush=True)
             failed.append(experiment.name)
-        else:
-            print(f"    {outcome} ({time.monotonic() - start:.0f} s)", flush=True)
-            tracked = tracked and _record(experiment)
     return failed, tracked or not store.enabled()
 
 
@@ -76,9 +75,15 @@ def _run(experiment: Experiment, present: Params, env: Mapping[str, str]) -> str
 
 
 def _record(experiment: Experiment) -> bool:
-    """Make MLflow have the run, also of what came from DVC's cache; tell whether it answers."""
+    """Make MLflow have the run, also of what came from DVC's cache; tell whether it answers.
+
+    Raises:
+        DataError: what was made is no state.
+    """
     try:
         deadline.follow(publish_experiment(experiment.name))
+    except DataError:
+        raise
     except PipelineError as error:
         remedy = f"`{command('publish', '--all-commits')}` fills in what is missing"
         print(f"{error}; DVC has all results; {remedy}", file=sys.stderr, flush=True)

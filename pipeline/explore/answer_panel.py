@@ -43,7 +43,8 @@ class AnswerPanel:
         with ui.element("div").classes("bars"):
             for _ in range(min(BARS, len(classes))):
                 name = ui.label().classes("name")
-                bar = ui.linear_progress(0, show_value=False, size="16px").props("instant-feedback")
+                bar = ui.linear_progress(0, show_value=False, size="16px", color=None)
+                bar.props("instant-feedback")
                 self._bars.append((name, bar, ui.label().classes("share")))
         self.clear()
 

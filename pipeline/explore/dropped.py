@@ -1,6 +1,5 @@
 """An image file of the visitor's, as one that the network was trained on."""
 
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from PIL import Image
 
 from pipeline.core.arrays import ByteArray
 from pipeline.core.errors import DataError
-from pipeline.data.image_file import read_image
+from pipeline.data.image_file import decode_image
 
 MOST_BYTES = 20_000_000
 
@@ -61,13 +60,7 @@ def fit_image(content: bytes, name: str, shape: tuple[int, int, int]) -> ByteArr
         DataError: it cannot be used.
     """
     height, width, channels = shape
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "image"
-        file.write_bytes(content)
-        try:
-            image = read_image(file, (height, width))
-        except DataError as error:
-            raise DataError(str(error).replace(str(file), name)) from error
+    image = decode_image(content, name, (height, width))
     if image.shape[2] == channels:
         return image
     if channels == 1:

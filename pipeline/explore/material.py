@@ -72,8 +72,8 @@ def load_champion(dataset: str) -> tuple[str, keras.Model]:
         PipelineError: there is none, or the store fails.
     """
     with plain_errors(), tempfile.TemporaryDirectory() as folder:
-        client, _ = store.open_store()
-        version = registry.find_champion(client, registry.name_model(dataset))
+        found = store.find_experiment() if store.enabled() else None
+        version = found and registry.find_champion(found[0], registry.name_model(dataset))
         if not version:
             raise PipelineError("There is no champion yet: `make promote` makes this model one.")
         model = network.read_model(registry.download_model(version, Path(folder)))

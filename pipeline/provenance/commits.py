@@ -8,6 +8,7 @@ from pipeline.provenance.git import git, resolve
 
 EXPERIMENT_REF = re.compile(r"refs/exps/\w{2}/\w{38}/(.+)")
 FORMAT = "--format=%H%x09%ct%x09%an"
+REF_FORMAT = "--format=%(objectname)%09%(committerdate:unix)%09%(authorname)%09%(refname)"
 
 
 class Commit(NamedTuple):
@@ -42,10 +43,10 @@ def _parse(line: str) -> Commit:
 
 def experiments() -> Iterator[Commit]:
     """Yield the results of the DVC experiments."""
-    for ref in git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
-        match = EXPERIMENT_REF.fullmatch(ref)
-        if match:
-            yield commit_at(ref)._replace(experiment=match[1])
+    for line in git("for-each-ref", REF_FORMAT, "refs/exps").splitlines():
+        commit, _, ref = line.rpartition("\t")
+        if match := EXPERIMENT_REF.fullmatch(ref):
+            yield _parse(commit)._replace(experiment=match[1])
 
 
 def find_commit(revision: str) -> str:

@@ -67,17 +67,18 @@ def committed_snapshots(faults: list[NoState]) -> Iterator[Snapshot]:
         yield from read(tried, faults=faults)
 
 
-def experiment_snapshots(name: str) -> Iterator[Snapshot]:
+def experiment_snapshots(name: str, faults: list[NoState]) -> Iterator[Snapshot]:
     """Yield the state of each DVC experiment of that name: one for each commit it is based on.
 
-    The files of a state are there until the next one is asked for. What is not whole is left out.
+    The files of a state are there until the next one is asked for. Those that hold no state are
+    noted in `faults`.
     """
     from dvc.repo import Repo
 
     named = [commit for commit in experiments() if commit.experiment == name]
     if named:
         with Repo() as repo:
-            yield from _read_all(named, [], branches_by_commit(), repo.cache.local.oid_to_path)
+            yield from _read_all(named, faults, branches_by_commit(), repo.cache.local.oid_to_path)
 
 
 @contextmanager

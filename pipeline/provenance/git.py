@@ -56,7 +56,7 @@ def resolve(revision: str) -> str:
 
 
 def read(commit: str, path: Path) -> str:
-    """Return the text of a file as a commit has it, or nothing where it has none.
+    """Return the text of a file of a commit, without white space around it; nothing without one.
 
     Raises:
         GitError: Git cannot tell.

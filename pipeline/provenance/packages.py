@@ -51,16 +51,21 @@ def describe_versions(pins: list[Pin], name: str) -> str:
     return ", ".join(f"{number} ({marker})" if marker else number for number, marker in found)
 
 
+def read_versions(lock: Path = PACKAGES) -> dict[str, str]:
+    """Return the version of each package that a lock, as `make lock` writes it, has for here."""
+    pins = parse_lock(lock.read_text(encoding="utf-8"))
+    return {
+        pin.name: pin.version for pin in pins if not pin.marker or Marker(pin.marker).evaluate()
+    }
+
+
 def find_unlocked(lock: Path = PACKAGES) -> list[str]:
     """Return a line for each package of `EFFECTS` of which another version is installed.
 
     Args:
         lock: as `make lock` writes it.
     """
-    pins = parse_lock(lock.read_text(encoding="utf-8")) if lock.is_file() else []
-    wanted = {
-        pin.name: pin.version for pin in pins if not pin.marker or Marker(pin.marker).evaluate()
-    }
+    wanted = read_versions(lock) if lock.is_file() else {}
     return [
         f"{name} {_installed(name)} is installed, but {lock} has {wanted[name]}: results may differ"
         for name in EFFECTS

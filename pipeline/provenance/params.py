@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from pipeline.core import params_file
 from pipeline.core.params import PARAMS
+from pipeline.core.stage import refuse_arguments
 from pipeline.model.feature_maps import feature_map_size
 from pipeline.provenance.copies import require_copies
 from pipeline.provenance.git import ROOT
@@ -68,13 +69,14 @@ def load_params(path: Path = PARAMS) -> Params:
 
 
 def check_start() -> None:
-    """Check what a stage needs before it does any work.
+    """Check what a stage needs before it does any work; it takes no arguments.
 
     Raises:
         ParamsError: as `load_params` does.
         PipelineError: this is a copy, by `dvc exp run --temp` or `--queue`, of a clone from which
             DVC would lose the results.
     """
+    refuse_arguments()
     load_params()
     if Path.cwd() != ROOT:
         require_copies()

@@ -21,7 +21,7 @@ params.yaml: train.epochs: must be at least 1, got 0
 ```
 
 DVC has then removed the stage's outputs: correct the param and run `dvc repro`, or
-`git checkout metrics` and `dvc checkout`.
+`git checkout metrics` and `dvc checkout`. At its neutral value, a param changes nothing.
 """
 LARGEST = 2**31 - 1  # a bound that nobody needs to be told
 TYPES = {

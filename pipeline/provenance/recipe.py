@@ -12,7 +12,7 @@ from pipeline.evaluation.paths import EVALUATION
 from pipeline.evaluation.scores import METRICS
 from pipeline.model.paths import MODEL
 from pipeline.provenance import state
-from pipeline.provenance.committed import experiment_snapshots
+from pipeline.provenance.committed import NoState, experiment_snapshots
 from pipeline.provenance.git import git, resolve
 from pipeline.provenance.origin import parse_yaml
 from pipeline.provenance.paths import CODE, LOCK
@@ -66,12 +66,13 @@ def experiment_name(recipe: str, seed: int) -> str:
     return f"seed-{seed}-{recipe[:7]}"
 
 
-def find_run(recipe: str, seed: int) -> SeedRun | None:
+def find_run(recipe: str, seed: int, faults: list[NoState]) -> SeedRun | None:
     """Return what training a recipe with a seed gave, if a DVC experiment holds it.
 
     It may be based on any commit, and counts only if its files say that it is the same recipe.
+    Experiments of this name that hold no state are noted in `faults`.
     """
-    for snapshot in experiment_snapshots(experiment_name(recipe, seed)):
+    for snapshot in experiment_snapshots(experiment_name(recipe, seed), faults):
         if snapshot.params[SEED] == seed and identify_recipe(snapshot) == recipe:
             return read_run(snapshot)
     return None

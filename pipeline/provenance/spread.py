@@ -13,7 +13,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.evaluation.scores import DIGITS
+from pipeline.core.rounding import DIGITS
 from pipeline.statistics.significance import mean_interval
 
 

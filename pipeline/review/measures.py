@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.core.intervals import wilson_interval
-from pipeline.evaluation.scores import DIGITS, METRICS
+from pipeline.core.rounding import DIGITS
+from pipeline.evaluation.scores import METRICS
 from pipeline.provenance.results import flatten_numbers
 from pipeline.review.revision import Revision
 

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 
+from pipeline.core.errors import PipelineError
 from pipeline.core.package import PACKAGE
 from pipeline.tracking import deadline, store
+from pipeline.tracking.database import is_to_be_made
 
 
 class Lookup:
@@ -24,13 +26,12 @@ class Lookup:
         self._process: subprocess.Popen[str] | None = None
         self._states: tuple[str, ...] = ()
         self._deadline = time.monotonic() + deadline.allowed()
-        database = store.database()
-        if store.enabled() and (database is None or database.exists()):
+        if store.enabled() and _may_have_runs():
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-m", f"{PACKAGE}.tracking.lookup"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 text=True,
             )
 
@@ -44,11 +45,12 @@ class Lookup:
             return {}
         try:
             left = max(0.0, self._deadline - time.monotonic())
-            output, _ = self._process.communicate(json.dumps(self._states), left)
+            output, errors = self._process.communicate(json.dumps(self._states), left)
         except subprocess.TimeoutExpired:
             return "No links to MLflow's runs: it did not answer in time."
         if self._process.returncode:
-            return "No links to MLflow's runs: it could not be reached."
+            *_, cause = errors.splitlines() or [""]
+            return f"No links to MLflow's runs: {cause.removeprefix('MLflow: ')}"
         found: dict[str, str] = json.loads(output)
         return found
 
@@ -57,3 +59,11 @@ class Lookup:
         if self._process and self._process.poll() is None:
             self._process.kill()
             self._process.communicate()
+
+
+def _may_have_runs() -> bool:
+    database = store.database()
+    try:
+        return database is None or not is_to_be_made(database)
+    except PipelineError:  # the process says so, too
+        return True

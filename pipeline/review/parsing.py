@@ -8,12 +8,13 @@ from typing import TypeVar
 import pandas as pd
 from pydantic import BaseModel
 
+from pipeline.core.rounding import DIGITS
 from pipeline.data.paths import DATASET
 from pipeline.evaluation.paths import EVALUATION
 from pipeline.evaluation.predictions import parse_predictions
 from pipeline.review.revision import Evaluation
 
-ROUNDING = 1e-6  # of what metrics/ holds
+ROUNDING = 10**-DIGITS
 Stage = TypeVar("Stage", bound=BaseModel)
 
 

@@ -80,7 +80,7 @@ def read_test_images(revision: Revision) -> ByteArray:
     Git, as the pipeline takes them.
 
     Raises:
-        DataError: there are none, or not those of the state.
+        DataError: there are none, or too few.
     """
     prepared = splits.TEST.images
     if digest(Path(), prepared) == revision.test_digests[0]:

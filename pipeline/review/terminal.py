@@ -55,6 +55,8 @@ def show(old: Revision, new: Revision, findings: Findings, lookup: Lookup) -> No
     found = lookup.answer()
     if isinstance(found, dict) and new.state_id in found:
         console.print(f"MLflow: {found[new.state_id]}", style="dim", markup=False, soft_wrap=True)
+    elif isinstance(found, str):
+        console.print(printable(found), style="dim", markup=False, soft_wrap=True)
 
 
 def printable(text: str) -> str:

@@ -37,7 +37,7 @@ def read_check(check: Check) -> list[str]:
     if check is None:
         return []
     output, errors = check.communicate()
-    if check.returncode not in (0, 1) or (errors and not output):
+    if check.returncode not in (0, 1) or (check.returncode and not output):
         line = (errors or output).strip().splitlines()[-1:]
         raise ReportError(f"`{command('check')}` failed: {' '.join(line)}")
     return output.splitlines()

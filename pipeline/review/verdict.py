@@ -14,6 +14,7 @@ from pipeline.core.package import command
 from pipeline.data.paths import RAW
 from pipeline.model.paths import MODEL
 from pipeline.provenance.packages import WITHOUT_RESULTS
+from pipeline.provenance.recipe import SEED
 from pipeline.review.changes import changed_packages, changed_params
 from pipeline.review.revision import Revision
 from pipeline.statistics import paired, unpaired
@@ -21,7 +22,6 @@ from pipeline.statistics.difference import Difference
 from pipeline.statistics.significance import against_spread, between_spreads, seeds_needed
 
 LEVEL = 0.05  # of every test, and 1 - LEVEL of every interval
-SEED = "train.seed"
 SEEDS_COMMAND = command("seeds", "--seeds", "5")
 
 
@@ -133,14 +133,17 @@ def is_another_task(old: Revision, new: Revision) -> bool:
 def count_shared(old: Revision, new: Revision) -> int:
     """Return how many test images, the first ones, both states are known to be tested on.
 
-    The test images are the first of the raw ones, however many there are.
+    The test images are the first of the raw ones, however many there are, unless another share of
+    each class tests.
     """
     counts = [side.evaluation.samples for side in (old, new)]
     if same_images(old, new):
         return counts[0]
     folder = (RAW / str(new.params.get("prepare.dataset"))).as_posix()
     raw = [side.given.get(folder) for side in (old, new)]
-    same_raw = raw[0] is not None and raw[0] == raw[1] and not is_another_task(old, new)
+    fractions = [side.params.get("prepare.test_fraction") for side in (old, new)]
+    same_raw = raw[0] is not None and raw[0] == raw[1] and fractions[0] == fractions[1]
+    same_raw = same_raw and not is_another_task(old, new)
     return min(counts) if same_raw and counts[0] != counts[1] else 0
 
 

@@ -4,7 +4,7 @@ from pipeline.provenance.spread import Spread
 from pipeline.review.markdown import escape
 from pipeline.review.revision import Revision
 from pipeline.review.tables import p_value
-from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, Judgement, Verdict
+from pipeline.review.verdict import LEVEL, SEEDS_COMMAND, Judgement, Verdict, first_errors
 from pipeline.statistics.difference import Difference
 from pipeline.statistics.significance import prediction_interval
 
@@ -24,15 +24,18 @@ def headline(old: Revision, new: Revision, judgement: Judgement, *, stale: bool)
 
 
 def accuracies(old: Revision, new: Revision, judgement: Judgement) -> str:
-    """Say what happened to the test accuracy, and of which states."""
-    before, after = old.evaluation.accuracy, new.evaluation.accuracy
+    """Say what happened to the test accuracy, on which images, and of which states."""
+    sides, shared = (old, new), judgement.shared
+    before, after = (side.evaluation.accuracy for side in sides)
     names = f"From {escape(old.name)} to {escape(new.name)}."
     if judgement.verdict is Verdict.NOT_COMPARABLE:
         tested = f"{_tested_on(old)}, and {after:.4f} on {_tested_on(new)}"
         return f"Test accuracy {before:.4f} on {tested}. {names}"
-    images = f"{new.evaluation.samples:,} test images"
-    if judgement.shared and judgement.shared < max(s.evaluation.samples for s in (old, new)):
-        images = f"the first {judgement.shared:,} test images, which both were tested on"
+    counts = [side.evaluation.samples for side in sides]
+    images = " and ".join(f"{count:,}" for count in dict.fromkeys(counts)) + " test images"
+    if shared and shared < max(counts):
+        before, after = (1 - len(first_errors(side, shared)) / shared for side in sides)
+        images = f"the first {shared:,} test images, which both were tested on"
     change = points(judgement.images.difference)
     return (
         f"Test accuracy **{before:.4f} → {after:.4f}**: {change} ({interval(judgement.images)}) "

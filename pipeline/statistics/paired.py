@@ -84,7 +84,7 @@ def compare_classes(
     """Compare two models on the images of each class.
 
     The p-values are those of `compare`, made larger because so many are looked at: that one of
-    them is below 0.05 although no class differs happens in at most 5 % of cases. S. Holm, "A
+    them is below 0.05 although no class differs happens in at most 5% of cases. S. Holm, "A
     simple sequentially rejective multiple test procedure" (1979).
 
     Args:

@@ -13,6 +13,7 @@ from pipeline.provenance.params import Params
 from pipeline.provenance.paths import CODE, STAGES
 from pipeline.sweep.settings import SWEEP, Settings
 from pipeline.training import checkpoint
+from pipeline.training.params import TrainingSections
 
 FOLDER = Path(".dvc/tmp/sweeps")
 INPUTS = "inputs.json"
@@ -22,16 +23,19 @@ PACKAGES = (*checkpoint.PACKAGES, "optuna", "ray")
 def identify_inputs(settings: Settings, params: Params) -> dict[str, str]:
     """Return a digest of each of the things that trials depend on, by its name.
 
-    Of the arrays, which were checked when they were read, their checksums stand for them.
+    What evaluation and the counts of images ask for is none of them. Of the arrays, which were
+    checked when they were read, their checksums stand for them.
     """
     stages = params_file.read_mapping(STAGES)["stages"]
     code = [Path(path) for path in stages["train"]["deps"] if Path(path).is_relative_to(CODE)]
     code = files.list_files([*code, CODE / "sweep"])
     prepared = [splits.TRAIN.checksums, splits.VAL.checksums, CLASSES]
+    sections = TrainingSections.schemas()
+    trained = {k: v for k, v in flatten(params).items() if k.partition(".")[0] in sections}
     installed = [name for name in PACKAGES if find_spec(name)]  # what is not is said later
     return {
         str(SWEEP): state.combine(settings.model_dump(), {}),
-        str(PARAMS): state.combine(flatten(params), {}),
+        str(PARAMS): state.combine(trained, {}),
         "the data": state.combine({}, {path: files.md5(path) for path in prepared}),
         "the code": state.combine({}, {path: files.md5(path) for path in code}),
         "the packages": state.combine({name: version(name) for name in installed}, {}),

@@ -128,11 +128,11 @@ class NumberedScheduler(ASHAScheduler):  # type: ignore[misc]
         return cast("str", super().on_trial_result(tune_controller, _numbered(trial), result))
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:  # noqa: ANN401
-        """Let a trial go."""
+        """Release a trial."""
         super().on_trial_complete(tune_controller, _numbered(trial), result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:  # noqa: ANN401
-        """Let a trial go that has failed."""
+        """Release a trial that has failed."""
         super().on_trial_remove(tune_controller, _numbered(trial))
 
 

@@ -6,6 +6,7 @@ from ray import tune
 
 from pipeline.core.arrays import Split
 from pipeline.core.errors import PipelineError
+from pipeline.core.rounding import DIGITS
 from pipeline.provenance.params import Params
 from pipeline.sweep.space import apply
 
@@ -33,7 +34,7 @@ def train_trial(
     last: dict[str, Any] = {EPOCH: 0}
 
     def report(epoch: int, logs: dict[str, float]) -> None:
-        last.update({name: round(value, 6) for name, value in logs.items()}, epoch=epoch)
+        last.update({name: round(value, DIGITS) for name, value in logs.items()}, epoch=epoch)
         # The last epoch is the last report, and the scheduler ends the trial with it.
         tune.report(dict(last))
 

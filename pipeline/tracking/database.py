@@ -1,12 +1,13 @@
 """The SQLite database of MLflow: made whole or not at all, and found again after a move."""
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 from filelock import FileLock
+
+from pipeline.core.errors import PipelineError
 
 ARTIFACTS_TAG = "artifacts"  # of experiments whose artifacts are in the repository
 # Where the database keeps absolute locations of artifacts.
@@ -30,9 +31,17 @@ def uri_of(path: Path) -> str:
 
 
 def is_to_be_made(path: Path) -> bool:
-    """Tell whether there is no database, or an empty file where it would be."""
-    # Unlike Path.exists, it raises nothing where the folder may not be looked into.
-    return not os.path.exists(path) or path.stat().st_size == 0  # noqa: PTH110
+    """Tell whether there is no database, or an empty file where it would be.
+
+    Raises:
+        PipelineError: its folder may not be looked into.
+    """
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise PipelineError(f"MLflow: {path}: cannot be read: {error.strerror}") from error
 
 
 def create_database(path: Path, artifacts: Path, lock: Path) -> None:

@@ -87,15 +87,15 @@ def follow(steps: Iterator[object]) -> None:
             results.put(error)
 
     threading.Thread(target=work, daemon=True).start()
-    going_on: PipelineError | bool = True
-    while going_on is True:
+    result: PipelineError | bool = True
+    while result is True:
         limit = remaining()
         try:
-            going_on = results.get(timeout=limit)
+            result = results.get(timeout=limit)
         except Empty:
             raise no_answer(limit) from None
-    if isinstance(going_on, PipelineError):
-        raise going_on
+    if isinstance(result, PipelineError):
+        raise result
 
 
 def no_answer(seconds: float) -> PipelineError:

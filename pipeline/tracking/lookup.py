@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from pipeline.core import stage
 from pipeline.tracking import runs, store
 from pipeline.tracking.store_errors import plain_errors
 
@@ -32,13 +33,17 @@ def find_runs(states: Iterable[str]) -> dict[str, str]:
 
 def place_of(run_id: str, experiment: str) -> str:
     """Return the address of a run on a server, without a password; otherwise its id."""
-    uri = urlsplit(store.tracking_uri())
+    uri = urlsplit(store.shown_uri())
     if not uri.scheme.startswith("http"):
         return run_id
-    host, path = uri.netloc.rpartition("@")[2], uri.path.rstrip("/")
-    return f"{uri.scheme}://{host}{path}/#/experiments/{experiment}/runs/{run_id}"
+    return f"{uri.scheme}://{uri.netloc}{uri.path.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def main() -> None:
+    """Answer the question that comes by stdin."""
+    store.import_mlflow()  # while the other process finds out the ids
+    json.dump(find_runs(json.load(sys.stdin)), sys.stdout)
 
 
 if __name__ == "__main__":
-    store.import_mlflow()  # while the other process finds out the ids
-    json.dump(find_runs(json.load(sys.stdin)), sys.stdout)
+    stage.run(main)

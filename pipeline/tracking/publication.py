@@ -27,9 +27,12 @@ def publish_present(params: Params) -> str:
     """
     with plain_errors():
         client, experiment = store.open_store()
-        try:
-            return publish(client, experiment, present_snapshot(params))
-        finally:
+    try:
+        snapshot = present_snapshot(params)
+        with plain_errors():
+            return publish(client, experiment, snapshot)
+    finally:
+        with plain_errors():
             _close_abandoned(client, experiment)
 
 
@@ -44,13 +47,16 @@ def publish_commits() -> Iterator[str]:
     published = set()
     with plain_errors():
         client, experiment = store.open_store()
-        for snapshot in committed_snapshots(faults):
-            # A later commit of a state may have a result that there was no stage for before.
-            content = (snapshot.state_id, *snapshot.results)
-            if content not in published:
-                yield publish(client, experiment, snapshot)
-                published.add(content)
-                states.add(snapshot.state_id)
+    for snapshot in committed_snapshots(faults):
+        # A later commit of a state may have a result that there was no stage for before.
+        content = (snapshot.state_id, *snapshot.results)
+        if content not in published:
+            with plain_errors():
+                done = publish(client, experiment, snapshot)
+            yield done
+            published.add(content)
+            states.add(snapshot.state_id)
+    with plain_errors():
         for _, error in faults:
             if isinstance(error, FalseStateError) and error.state_id not in states:
                 for run in runs.find(client, experiment, {runs.STATE_TAG: error.state_id}):
@@ -64,15 +70,22 @@ def publish_experiment(name: str) -> Iterator[None]:
     """Publish the states of the DVC experiments of that name which the store lacks, step by step.
 
     Raises:
-        PipelineError: the store does not take it.
+        DataError: they are no states.
+        PipelineError: the store does not take them.
     """
+    faults: list[NoState] = []
+    found = False
     with plain_errors():
         client, experiment = store.open_store()
-        yield
-        for snapshot in experiment_snapshots(name):
+    yield
+    for snapshot in experiment_snapshots(name, faults):
+        found = True
+        with plain_errors():
             if not runs.find(client, experiment, {runs.STATE_TAG: snapshot.state_id}):
                 publish(client, experiment, snapshot)
-            yield
+        yield
+    if faults and not found:
+        raise faults[0].error
 
 
 def publish(client: "MlflowClient", experiment: str, snapshot: Snapshot) -> str:

@@ -64,7 +64,7 @@ def _open(
     Whether training itself resumes or restarts: with the same key, epochs come out the same.
     """
     training, key = tags[runs.TRAINING_TAG], tags[runs.KEY_TAG]
-    for run in runs.find_cut_off(client, experiment, training, key):
+    for run in runs.find_interrupted(client, experiment, training, key):
         if run.info.status == "RUNNING":
             time.sleep(MORE_SECONDS)  # this process of the training that was killed may yet write
         logged = {point.step for point in client.get_metric_history(run.info.run_id, "loss")}

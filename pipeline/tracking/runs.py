@@ -53,10 +53,12 @@ def begin(
     return run
 
 
-def find_cut_off(client: "MlflowClient", experiment: str, training: str, key: str) -> "list[Run]":
+def find_interrupted(
+    client: "MlflowClient", experiment: str, training: str, key: str
+) -> "list[Run]":
     """Return the runs that went no further than the end of training, the newest first.
 
-    It was killed or failed, or it was done, but DVC was not told or nothing evaluated it.
+    They were killed or failed, or they were done, but DVC was not told or nothing evaluated them.
     """
     known = {TRAINING_TAG: training, KEY_TAG: key, INCOMPLETE_TAG: NOT_EVALUATED, **host_tag()}
     return [

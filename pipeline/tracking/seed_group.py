@@ -56,7 +56,7 @@ def group_runs(
             wanted = {runs.STATE_TAG: run.state}
             if not runs.find(client, experiment, wanted):
                 name = experiments.get(run.seed)
-                for snapshot in experiment_snapshots(name) if name else [present]:
+                for snapshot in experiment_snapshots(name, []) if name else [present]:
                     publish(client, experiment, snapshot)
             children += runs.find(client, experiment, wanted)
             yield

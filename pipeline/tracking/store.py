@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.imports import importing
@@ -51,6 +52,13 @@ def tracking_uri() -> str:
     folder = uri.removeprefix(FILE)
     is_folder = ":" not in folder and not folder.startswith(("/", "databricks"))
     return (ROOT / folder).as_uri() if is_folder else uri
+
+
+def shown_uri() -> str:
+    """Return the same address without a password, for messages."""
+    uri = tracking_uri()
+    place = urlsplit(uri).netloc
+    return uri.replace(place, place.rpartition("@")[2], 1) if "@" in place else uri
 
 
 def database() -> Path | None:
@@ -102,19 +110,18 @@ def open_store() -> tuple["MlflowClient", str]:
 def find_experiment() -> tuple["MlflowClient", str] | None:
     """Return a client of the store and the id of the experiment, where there is one already.
 
-    Nothing is made, and MLflow does not try for long.
+    Nothing is made, and MLflow does not try for long, unless its settings say so.
     """
     path = database()
     if path and is_to_be_made(path):
         return None
     mlflow = import_mlflow()
-    os.environ.update(IMPATIENT)
+    prepare_database()
+    for variable, value in IMPATIENT.items():
+        os.environ.setdefault(variable, value)
     mlflow.set_tracking_uri(tracking_uri())
     client = mlflow.MlflowClient()
-    name, identifier = (os.environ.get(f"MLFLOW_EXPERIMENT_{key}") for key in ("NAME", "ID"))
-    if identifier and not name:
-        return client, identifier
-    found = client.get_experiment_by_name(name or EXPERIMENT)
+    found = _look_up(client)
     return (client, found.experiment_id) if found else None
 
 
@@ -131,15 +138,20 @@ def prepare_database() -> None:
         follow_artifacts(path, ARTIFACTS)
 
 
-def _open_experiment(client: "MlflowClient") -> "Experiment":
-    from mlflow.exceptions import MlflowException
-
+def _look_up(client: "MlflowClient") -> "Experiment | None":
+    """Return the experiment that MLflow's variables name, or that of the project, if there is."""
     name, identifier = (os.environ.get(f"MLFLOW_EXPERIMENT_{key}") for key in ("NAME", "ID"))
     if identifier and not name:
         return client.get_experiment(identifier)
-    name = name or EXPERIMENT
-    experiment = client.get_experiment_by_name(name)
+    return client.get_experiment_by_name(name or EXPERIMENT)
+
+
+def _open_experiment(client: "MlflowClient") -> "Experiment":
+    from mlflow.exceptions import MlflowException
+
+    experiment = _look_up(client)
     if experiment is None:
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
         # A server chooses by itself; for a database, MLflow would take the current folder.
         artifacts, tags = None, {}
         if tracking_uri().startswith(DATABASES):
@@ -151,10 +163,11 @@ def _open_experiment(client: "MlflowClient") -> "Experiment":
             if experiment is None:
                 raise
     if experiment.lifecycle_stage not in ("active", "deleted"):
-        raise PipelineError(f"{tracking_uri()}: does not answer as an MLflow server does")
+        raise PipelineError(f"{shown_uri()}: does not answer as an MLflow server does")
     if experiment.lifecycle_stage == "deleted":
         raise PipelineError(
-            f"MLflow: experiment {name} is deleted; `mlflow experiments restore --experiment-id "
-            f"{experiment.experiment_id}` brings it back, MLFLOW_EXPERIMENT_NAME names another one"
+            f"MLflow: experiment {experiment.name} is deleted; `mlflow experiments restore "
+            f"--experiment-id {experiment.experiment_id}` brings it back, MLFLOW_EXPERIMENT_NAME "
+            "names another one"
         )
     return experiment

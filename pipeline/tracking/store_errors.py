@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.package import command
-from pipeline.tracking.store import database, tracking_uri
+from pipeline.tracking.store import database, shown_uri, tracking_uri
 
 MESSAGE_LENGTH = 1000
 OTHER_VERSION = "out-of-date database schema"
@@ -25,6 +25,7 @@ def plain_errors() -> Iterator[None]:
         raise
     except Exception as error:  # MLflow's, the database's, the network's
         message = " ".join(f"{type(error).__name__}: {error}".split()).partition(" [SQL: ")[0]
+        message = message.replace(tracking_uri(), shown_uri())
         if OTHER_VERSION in message:
             raise PipelineError(_other_version()) from error
         if (path := database()) and any(text in message for text in DAMAGED):
@@ -42,8 +43,9 @@ def _other_version() -> str:
     """Say what to do about a database whose tables are not those of the installed MLflow."""
     path = database()
     backup = f"`cp {path} {path}.bak`" if path else "a backup"
+    uri = tracking_uri() if path else '"$MLFLOW_TRACKING_URI"'  # with its password
     return (
         f"MLflow: the tables of {path or 'the database'} are those of another version of MLflow: "
-        f"after {backup}, `mlflow db upgrade {tracking_uri()}` brings them up to date; where a "
+        f"after {backup}, `mlflow db upgrade {uri}` brings them up to date; where a "
         "later version has made them, install that one"
     )

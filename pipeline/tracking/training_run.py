@@ -13,6 +13,7 @@ from typing import Self
 
 from pipeline.core.package import PACKAGE
 from pipeline.core.params import flatten
+from pipeline.core.rounding import DIGITS
 from pipeline.provenance import state
 from pipeline.provenance.git import GitError
 from pipeline.provenance.origin import present_origin
@@ -80,7 +81,7 @@ class TrainingRun:
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Show the metrics of an epoch, from 1, as exactly as the history has them."""
-        rounded = {name: round(value, 6) for name, value in metrics.items()}
+        rounded = {name: round(value, DIGITS) for name, value in metrics.items()}
         self._send(metrics=rounded, step=epoch, seconds=time.time())
 
     def log_facts(self, facts: Mapping[str, float]) -> None:
@@ -94,9 +95,12 @@ class TrainingRun:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._send(**_describe_end(kind, error), seconds=time.time())
-        if self._recorder:
+        if self._recorder and self._begun:
+            self._send(**_describe_end(kind, error), seconds=time.time())
             _wait(self._recorder)
+        elif self._recorder:  # there is no run
+            self._recorder.kill()
+            self._recorder.wait()
 
     def _send(self, **message: object) -> None:
         """Tell the recorder; what it does not take, `publish` fills in."""

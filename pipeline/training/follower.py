@@ -12,7 +12,7 @@ from pipeline.training import history
 from pipeline.training.checkpoint import Arrays
 from pipeline.training.params import TrainParams
 
-LOSSES = 3  # after each of which training resumes
+MAX_FAILURES = 3  # after each of which training resumes
 WAITS = 4  # for machines that have room, as long as Ray Train's setting says
 DIED = "health check"  # what Ray Train says of a worker that does not answer any more
 TIMED_OUT = "startup timed out"  # what it says of machines without room
@@ -60,19 +60,19 @@ class Follower:
             errors: what Ray Train and the workers say, by the ranks of those who say it; who is
                 left goes by what TensorFlow says of the lost one.
         """
-        heard = " ".join(errors.values())
-        tasks = {int(task) for task in TASK.findall(heard)}
-        if not tasks and COORDINATION in heard:
+        messages = " ".join(errors.values())
+        tasks = {int(task) for task in TASK.findall(messages)}
+        if not tasks and COORDINATION in messages:
             tasks = {0}
         lost = {rank for rank, text in errors.items() if DIED in text} or tasks - set(errors)
         rank, text = min(errors.items())
         said = f"worker {rank}: {text.splitlines()[-1]}" if text else f"worker {rank} failed"
         self._cause = ", ".join(f"worker {rank} was lost" for rank in sorted(lost)) or said
         self._losses += 1
-        if self._losses <= LOSSES:
+        if self._losses <= MAX_FAILURES:
             done = len(history.measured(self.state["history"])) if self.state else 0
             place = f"after epoch {done}" if done else "from the start"
-            loss = f"{self._cause}: training resumes {place} ({self._losses} of {LOSSES})"
+            loss = f"{self._cause}: training resumes {place} ({self._losses} of {MAX_FAILURES})"
             print(loss, flush=True)
 
     def fail(self, error: PipelineError) -> None:
@@ -82,8 +82,10 @@ class Follower:
     def explain(self, fault: str) -> str:
         """Return why workers have ended before training has, of which Ray Train says `fault`."""
         again = "the same command resumes after the last whole epoch"
-        if self._losses > LOSSES:
-            return f"{self._cause}, and {LOSSES} times before: nothing was written, and {again}"
+        if self._losses > MAX_FAILURES:
+            return (
+                f"{self._cause}, and {MAX_FAILURES} times before: nothing was written, and {again}"
+            )
         if TIMED_OUT not in fault:
             return f"Ray Train: {fault.splitlines()[-1]}: nothing was written, and {again}"
         here = _machines()

@@ -56,7 +56,7 @@ class Terminal:
         return True
 
 
-class Losses(UserCallback):  # type: ignore[misc]
+class WorkerFailures(UserCallback):  # type: ignore[misc]
     """Tell the stage which workers were lost."""
 
     def __init__(self, mailbox: Any) -> None:  # noqa: ANN401

@@ -12,11 +12,11 @@ class AugmentationParams(Strict):
     """How far training images are moved at random, up to these bounds either way; 0: not at all."""
 
     rotation: float = Field(ge=0, le=180)
-    """In degrees."""
+    """Largest rotation, in degrees."""
     shift: Fraction
-    """Along each axis, as a fraction of the image's side."""
+    """Largest shift along each axis, as a fraction of the image's side."""
     zoom: Fraction
-    """Along each axis, as a fraction: 0.1 enlarges or shrinks by up to a tenth."""
+    """Largest zoom along each axis, as a fraction: 0.1 enlarges or shrinks by up to a tenth."""
 
 
 class TrainParams(RuntimeParams):
@@ -29,7 +29,7 @@ class TrainParams(RuntimeParams):
     optimizer: Literal["adam", "sgd", "rmsprop", "adamw"]
     """Keras's optimizer of that name; other settings than those below are its defaults."""
     learning_rate: float = Field(gt=0)
-    """Of the optimizer, at the start."""
+    """Initial learning rate."""
     learning_rate_schedule: Literal["constant", "cosine"]
     """`cosine` lowers the learning rate to 0 over all steps."""
     weight_decay: float = neutral(0.004, ge=0)
@@ -40,13 +40,14 @@ class TrainParams(RuntimeParams):
     """Epochs without a lower validation loss before training stops and the best weights are
     restored; null: never."""
     seed: int = Field(ge=0, le=2**32 - 1)  # what NumPy takes
-    """Of all random numbers."""
+    """Seed for all random numbers."""
     workers: int = Field(ge=1, le=1024)
     """Processes that train together, each with its share of every batch; another number gives other
     bits."""
     precision: Precision = neutral("float32")
-    """Of training and validation. `mixed_bfloat16` computes all but the last layer and the loss in
-    bfloat16, faster on processors with instructions for it; weights and saved model stay float32.
+    """Precision of training and validation. `mixed_bfloat16` computes all but the last layer and
+    the loss in bfloat16, faster on processors with instructions for it; weights and saved model
+    stay float32.
     """
 
 

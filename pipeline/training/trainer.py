@@ -12,7 +12,7 @@ from pipeline.model.runtime import keras, tf
 from pipeline.training import history, replicas
 from pipeline.training.augmentation import RandomAffine
 from pipeline.training.checkpoint import Arrays
-from pipeline.training.learner import Learner
+from pipeline.training.epoch_loop import EpochLoop
 from pipeline.training.optimization import build_loss, build_optimizer
 from pipeline.training.params import TrainingParams
 
@@ -54,17 +54,17 @@ def train_network(
     """
     patience = params.train.early_stopping_patience
     strategy = replicas.make_strategy(params.train.workers)
-    learner = _build_learner(strategy, train, classes, params)
+    loop = _build_loop(strategy, train, classes, params)
     on_start()
-    state = saved or _begin(learner, params)
-    learner.restore(state)
+    state = saved or _begin(loop, params)
+    loop.restore(state)
     while not history.is_over(state["history"], patience):
         epoch = len(history.measured(state["history"])) + 1
-        values = (*learner.train(train, epoch), *learner.test(val))
+        values = (*loop.train(train, epoch), *loop.validate(val))
         measures = dict(zip(history.MEASURES, values, strict=True))
         _require_finite(measures, epoch)
         state["history"][epoch - 1] = values
-        state |= learner.state()
+        state |= loop.state()
         if patience is not None and history.best_epoch(state["history"]) == epoch:
             state |= _best(state)
         save(state)
@@ -91,9 +91,9 @@ def build_trained(
     return trained, rows
 
 
-def _build_learner(
+def _build_loop(
     strategy: tf.distribute.Strategy, train: Split, classes: int, params: TrainingParams
-) -> Learner:
+) -> EpochLoop:
     keras.utils.set_random_seed(params.train.seed)
     batch_size = params.train.batch_size
     with strategy.scope():
@@ -110,11 +110,11 @@ def _build_learner(
         steps = params.train.epochs * math.ceil(len(train.labels) / batch_size)
         optimizer = build_optimizer(params.train, steps)
     loss = build_loss(params.train.label_smoothing)
-    return Learner(strategy, built, augment, optimizer, loss, batch_size, params.train.seed)
+    return EpochLoop(strategy, built, augment, optimizer, loss, batch_size, params.train.seed)
 
 
-def _begin(learner: Learner, params: TrainingParams) -> Arrays:
-    state = learner.state() | {"history": history.begin(params.train.epochs)}
+def _begin(loop: EpochLoop, params: TrainingParams) -> Arrays:
+    state = loop.state() | {"history": history.begin(params.train.epochs)}
     return state if params.train.early_stopping_patience is None else state | _best(state)
 
 

@@ -18,8 +18,8 @@ from pipeline.core.errors import PipelineError
 from pipeline.model.runtime import keras
 from pipeline.training import trainer
 from pipeline.training.checkpoint import Arrays, read_environment
-from pipeline.training.follower import LOSSES, WAITS, Follower
-from pipeline.training.mailbox import END, Losses, Mailbox
+from pipeline.training.follower import MAX_FAILURES, WAITS, Follower
+from pipeline.training.mailbox import END, Mailbox, WorkerFailures
 from pipeline.training.params import TrainingParams, TrainParams
 from pipeline.training.worker import work
 
@@ -76,8 +76,8 @@ def _build_engine(params: TrainParams, mailbox: Any, data: Any, folder: str) -> 
         run_config=RunConfig(
             name="workers",
             storage_path=folder,
-            failure_config=FailureConfig(LOSSES, controller_failure_limit=WAITS - 1),
-            callbacks=[Losses(mailbox)],
+            failure_config=FailureConfig(MAX_FAILURES, controller_failure_limit=WAITS - 1),
+            callbacks=[WorkerFailures(mailbox)],
         ),
     )
 

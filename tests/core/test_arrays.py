@@ -1,5 +1,7 @@
 """Reading arrays bit by bit."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from pipeline.core.arrays import chunks, release
+from pipeline.core.arrays import chunks, release, temporary_file
+from pipeline.core.errors import PipelineError
 from tests.conftest import ROOT
 
 ROWS, ROW_SIZE = 300_000, 1000  # 300 MB
@@ -70,3 +73,12 @@ def test_file_larger_than_what_may_be_used_can_be_read(tmp_path: Path) -> None:
     total, growth = map(int, run.stdout.split())
     assert total == 7
     assert growth < 100
+
+
+def test_full_disk_is_said_and_what_else_fails_meanwhile_is_not_taken_for_it() -> None:
+    for number, kind in ((errno.ENOSPC, PipelineError), (errno.EIO, OSError)):
+        with pytest.raises(kind) as caught, temporary_file():
+            raise OSError(number, os.strerror(number))
+        assert ("a temporary file cannot be written" in str(caught.value)) is (
+            number == errno.ENOSPC
+        )

@@ -1,5 +1,7 @@
 """Reading data as Keras keeps its own: one `.npz` file."""
 
+import errno
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, PipelineError
 from pipeline.data.dataset import read_dataset
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -151,3 +153,15 @@ def test_two_files_are_one_too_many(tmp_path: Path, arrays: Arrays) -> None:
         save_npz(tmp_path / f"{name}.npz", arrays)
 
     assert fault(tmp_path) == "HERE: has a.npz and b.npz; move one of them away"
+
+
+def test_full_disk_is_no_damage(
+    arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    save_npz(tmp_path / "data.npz", arrays)
+    monkeypatch.setattr("shutil.copyfileobj", fill)
+    with pytest.raises(PipelineError, match="a temporary file cannot be written: No space left"):
+        read_dataset(tmp_path, None)

@@ -210,6 +210,7 @@ def test_fewer_test_images_are_the_first_and_compared_in_pairs(
     text = run()
     assert f"{fixed} went from wrong to right and {broken} from right to wrong" in text
     assert f"{100 * (fixed - broken) / 5000:+.2f} points" in text
+    assert f"Test accuracy **{1 - len(before) / 5000:.4f} → 0.9200**" in text
     assert "on the first 5,000 test images, which both were tested on" in text
     assert "All 10 classes" not in text  # whose images are not counted for the first ones
 
@@ -234,16 +235,27 @@ def test_another_data_set_is_shown_beside_and_not_compared(
         assert word not in text
 
 
+def mend(repo: ReviewRepository) -> None:
+    (repo.path / "data/raw/mnist/mended").touch()  # other raw images, perhaps in another order
+
+
+def split_otherwise(repo: ReviewRepository) -> None:
+    repo.edit_params({"prepare.test_fraction": 0.3})
+
+
+@pytest.mark.parametrize("change", [mend, split_otherwise])
 def test_different_test_images_are_said_and_compared_unpaired(
-    repo: ReviewRepository, run: Report
+    repo: ReviewRepository, run: Report, change: Callable[[ReviewRepository], None]
 ) -> None:
     repo.run("git", "switch", "--quiet", "--create", "change")
     repo.change_test_images(samples=5000, errors=400)
-    (repo.path / "data/raw/mnist/mended").touch()  # other raw images, perhaps in another order
+    change(repo)
     repo.relock(**{f"{SPLITS}/test_images.npy": "5000"})
     repo.commit("Test on other images")
     text = run()
     assert "tested on **different images** (10,000 of mnist; 5,000 of mnist)" in text
+    assert "Test accuracy **0.9578 → 0.9200**" in text
+    assert "on 10,000 and 5,000 test images" in text
     assert "exact McNemar" not in text
     assert "All 10 classes" not in text
     low, high = confint_proportions_2indep(4600, 5000, 9578, 10_000, method="newcomb")
@@ -636,7 +648,7 @@ def test_later_of_both_mains_counts(repo: ReviewRepository, run: Report) -> None
 
 
 def test_main_itself_needs_a_base(repo: ReviewRepository, run: Report) -> None:
-    with pytest.raises(PipelineError, match="is on main: name a BASE") as raised:
+    with pytest.raises(PipelineError, match=r"is on main, so .*, or name a BASE") as raised:
         run()
     assert raised.value.exit_code == 2
     repo.edit_params({"train.epochs": 11})  # what is not committed is compared with main

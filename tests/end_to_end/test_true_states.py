@@ -21,7 +21,7 @@ def run_downstream(clone: Clone) -> str:
 
 
 def run_one(clone: Clone) -> str:
-    with (clone.path / "pipeline/training/learner.py").open("a") as module:
+    with (clone.path / "pipeline/training/epoch_loop.py").open("a") as module:
         module.write("# Another one.\n")
     clone.edit_params({"evaluate.confidence": 0.9})
     clone.run("dvc", "repro", "--single-item", "evaluate")

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.core.errors import PipelineError
 from pipeline.tracking import store, view
-from pipeline.tracking.database import uri_of
+from pipeline.tracking.database import is_to_be_made, uri_of
+from pipeline.tracking.store_errors import plain_errors
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,33 @@ def test_relative_stores_are_at_the_root(
     monkeypatch.setattr(store, "ROOT", tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
     assert store.tracking_uri() == expected.format(root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("postgresql://me:secret@127.0.0.1:5432/runs", "postgresql://127.0.0.1:5432/runs"),
+        ("http://me:secret@127.0.0.1:5000/a@b", "http://127.0.0.1:5000/a@b"),
+        ("sqlite:////a@b/runs.db", "sqlite:////a@b/runs.db"),
+    ],
+)
+def test_address_is_shown_without_a_password(
+    monkeypatch: pytest.MonkeyPatch, given: str, shown: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    assert store.shown_uri() == shown
+    for message in (f"{given}/api: timed out", "Detected out-of-date database schema"):
+        with pytest.raises(PipelineError) as caught, plain_errors():
+            raise OSError(message)
+        assert "secret" not in str(caught.value)
+
+
+def test_folder_that_may_not_be_looked_into_is_no_folder_without_a_store(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert is_to_be_made(tmp_path / "file")
+    assert is_to_be_made(tmp_path / "other" / "mlflow.db")
+    with pytest.raises(PipelineError, match=r"mlflow\.db: cannot be read: Not a directory"):
+        is_to_be_made(tmp_path / "file/mlflow.db")
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "what?", "C# tries", "100 %25", "Übung"])

@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "checkpoints"
 
 
-def cut_off(key: str) -> None:
+def interrupt(key: str) -> None:
     """Leave what an interrupted training run leaves."""
     with Checkpoint(key) as kept:
         kept.write(STATE)
@@ -48,7 +48,7 @@ def read(key: str) -> dict[str, bytes] | None:
 
 def test_what_is_written_is_read_with_equal_bits() -> None:
     assert read("a") is None
-    cut_off("a")
+    interrupt("a")
     assert read("a") == {name: array.tobytes() for name, array in STATE.items()}
 
 
@@ -78,7 +78,7 @@ def test_what_is_finished_stays_until_dvc_has_it(
     assert read("a") is None
     assert [path.suffix for path in folder.iterdir()] == [".lock"]
 
-    cut_off("a")  # while it is trained once more
+    interrupt("a")  # while it is trained once more
     assert read("a") is not None
 
 
@@ -91,7 +91,7 @@ def test_what_is_finished_without_dvc_is_done(tmp_path: Path) -> None:
 
 
 def test_another_training_does_not_find_it_and_removes_it(folder: Path) -> None:
-    cut_off("a")
+    interrupt("a")
     (folder / ".partial-a.checkpoint").write_bytes(b"half")
     assert read("b") is None
     assert [path.name for path in folder.glob("*a*")] == []
@@ -118,7 +118,7 @@ def test_a_lock_that_is_held_for_a_moment_is_waited_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by a training run that cleans up, or whose DVC has just been killed."""
-    cut_off("a")
+    interrupt("a")
     monkeypatch.setattr(checkpoint, "PATIENCE", 60.0)
     lock = FileLock(folder / "a.lock", thread_local=False)
     lock.acquire()
@@ -127,7 +127,7 @@ def test_a_lock_that_is_held_for_a_moment_is_waited_for(
 
 
 def test_a_damaged_one_is_not_used(folder: Path) -> None:
-    cut_off("a")
+    interrupt("a")
     (path,) = folder.glob("*.checkpoint")
     whole = path.read_bytes()
     with Checkpoint("a") as kept:
@@ -173,7 +173,7 @@ def test_a_crafted_one_is_not_used_and_replaced(
     folder.mkdir()
     craft(folder / "a.checkpoint")
     assert read("a") is None
-    cut_off("a")
+    interrupt("a")
     assert read("a") is not None
 
 
@@ -302,7 +302,7 @@ def test_key_does_not_change_with_anything_else(project: Path, change: Change) -
         (set_version("tensorflow"), True),
         (set_version("matplotlib"), False),
         (write("pipeline/train.py"), True),
-        (write("pipeline/training/learner.py"), True),
+        (write("pipeline/training/epoch_loop.py"), True),
         (write("pipeline/model/network.py"), True),
         (write("pipeline/plot.py"), False),
         (write("pipeline/tracking/store.py"), False),

@@ -6,7 +6,7 @@ import pytest
 from pipeline.provenance.params import load_params
 from pipeline.training import follower, history
 from pipeline.training.checkpoint import Arrays
-from pipeline.training.follower import LOSSES, Follower
+from pipeline.training.follower import MAX_FAILURES, Follower
 from tests.conftest import FROZEN
 
 PARAMS = load_params(FROZEN["params.yaml"])
@@ -73,7 +73,7 @@ def test_too_many_losses_and_machines_that_do_not_come_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen = Seen()
-    for _ in range(LOSSES + 1):
+    for _ in range(MAX_FAILURES + 1):
         seen.lose({1: DIED})
     assert seen.explain("Training failed").startswith(
         "worker 1 was lost, and 3 times before: nothing was written, and the same command resumes"

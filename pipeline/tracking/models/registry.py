@@ -157,6 +157,8 @@ def read_errors(
         run = client.get_run(version.run_id or "")
         text = mlflow.artifacts.load_text(f"runs:/{version.run_id}/metrics/errors.csv")
     except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # the store did not answer
+            raise
         raise PipelineError(
             f"{title} has no run any more, so nothing is known of its errors; check out its commit "
             f"and `{command('publish')}`, {remedy}"

@@ -178,7 +178,7 @@ def test_what_another_training_left_is_not_used(
     clone: Clone, start: Callable[[], Training]
 ) -> None:
     def change_code() -> None:
-        with (clone.path / "pipeline/training/learner.py").open("a") as module:
+        with (clone.path / "pipeline/training/epoch_loop.py").open("a") as module:
             module.write("# Another one.\n")
 
     # Which params and data count, tests/training/test_checkpoint.py has.

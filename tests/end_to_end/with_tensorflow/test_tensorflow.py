@@ -19,7 +19,7 @@ from pipeline.core.errors import ParamsError, PipelineError
 from pipeline.model import network
 from pipeline.model.runtime import keras, tf
 from pipeline.provenance.params import Params, load_params
-from pipeline.training import learner, optimization, trainer
+from pipeline.training import epoch_loop, optimization, trainer
 from pipeline.training.params import TrainParams
 from tests.conftest import FROZEN, ROOT
 
@@ -242,7 +242,7 @@ def test_nested_random_layers_draw_anew_in_each_epoch_the_same_in_each_run(
     block = keras.Model(inner, layers.GaussianNoise(0.1)(noise(inner)))
     network = keras.Model(pixels, layers.Softmax()(layers.Flatten()(block(pixels))))
     chosen = params().train
-    learning = learner.Learner(
+    learning = epoch_loop.EpochLoop(
         tf.distribute.get_strategy(),
         network,
         None,
@@ -336,7 +336,7 @@ def test_model_for_other_images_is_refused(params: Callable[..., Params], split:
 
 def test_each_epoch_is_a_permutation_that_follows_from_seed_and_epoch() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        return list(map(int, learner.shuffle(24, seed, epoch)))
+        return list(map(int, epoch_loop.shuffle(24, seed, epoch)))
 
     orders = [order(seed, epoch) for seed in (0, 1) for epoch in (1, 2, 3)]
     assert all(sorted(each) == list(range(24)) for each in orders)

@@ -1,4 +1,4 @@
-"""A network that learns: what one epoch does to it."""
+"""The steps of an epoch: of training, and of validation."""
 
 from collections.abc import Callable, Iterable
 
@@ -13,7 +13,7 @@ from pipeline.training.checkpoint import Arrays
 from pipeline.training.optimization import Loss
 
 
-class Learner:
+class EpochLoop:
     """A network and its optimizer, on each replica of a strategy.
 
     What it draws at random, and the order of images, follow from the seed and the epoch alone: so
@@ -52,7 +52,7 @@ class Learner:
         # There is no control flow for AutoGraph, which would leave files behind where it is killed.
         options = {"reduce_retracing": True, "autograph": False}
         self._train_step = tf.function(self._train_batch, **options)
-        self._test_step = tf.function(self._test_batch, **options)
+        self._validation_step = tf.function(self._validate_batch, **options)
 
     def train(self, split: Split, epoch: int) -> tuple[float, float]:
         """Learn from each image once; return the mean loss and the accuracy on the way.
@@ -65,10 +65,10 @@ class Learner:
         order = shuffle(len(split.labels), self._seed, epoch)
         return self._run(self._train_step, split, order, self._batch_size, f"Epoch {epoch}")
 
-    def test(self, split: Split) -> tuple[float, float]:
+    def validate(self, split: Split) -> tuple[float, float]:
         """Return the mean loss and the accuracy on a split."""
         order = np.arange(len(split.labels))
-        return self._run(self._test_step, split, order, EVALUATION_BATCH_SIZE, "Validation")
+        return self._run(self._validation_step, split, order, EVALUATION_BATCH_SIZE, "Validation")
 
     def state(self) -> Arrays:
         """Return weights and optimizer, from which training can resume."""
@@ -126,18 +126,18 @@ class Learner:
 
         return self._first(self._strategy.run(train_replica, args=(images, labels, weights)))
 
-    def _test_batch(
+    def _validate_batch(
         self,
         images: tf.Tensor,
         labels: tf.Tensor,
         weights: tf.Tensor,
         count: tf.Tensor,  # noqa: ARG002, to be called like the other
     ) -> tf.Tensor:
-        def test_replica(images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        def validate_replica(images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
             probabilities = self.network(images, training=False)
             return _sums(self._loss(labels, probabilities), labels, probabilities, weights)
 
-        return self._first(self._strategy.run(test_replica, args=(images, labels, weights)))
+        return self._first(self._strategy.run(validate_replica, args=(images, labels, weights)))
 
     def _first(self, values: tf.Tensor) -> tf.Tensor:
         """Return the value of one of the replicas, which all have the same."""
