@@ -20,7 +20,6 @@ from pipeline.provenance.git import untracked
 from pipeline.provenance.params import Params, load_params
 from pipeline.provenance.paths import SEEDS
 from pipeline.provenance.recipe import (
-    SEED,
     experiment_name,
     find_run,
     identify_recipe,
@@ -29,7 +28,7 @@ from pipeline.provenance.recipe import (
 )
 from pipeline.provenance.reproduced import require_reproduced
 from pipeline.provenance.snapshot import Snapshot, present_snapshot
-from pipeline.provenance.spread import SeedRun, Spread, summarise
+from pipeline.provenance.spread import SEED, SeedRun, Spread, summarise
 from pipeline.tracking import deadline, store
 from pipeline.tracking.seed_group import group_runs, try_store
 

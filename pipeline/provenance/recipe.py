@@ -18,9 +18,8 @@ from pipeline.provenance.origin import parse_yaml
 from pipeline.provenance.paths import CODE, LOCK
 from pipeline.provenance.reproduced import shorten
 from pipeline.provenance.snapshot import Snapshot
-from pipeline.provenance.spread import SeedRun
+from pipeline.provenance.spread import SEED, SeedRun
 
-SEED = "train.seed"
 STAGES = ("prepare", "train", "evaluate")  # how `plot` draws cannot change an accuracy
 
 

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pipeline.core.rounding import DIGITS
 from pipeline.statistics.significance import mean_interval
 
+SEED = "train.seed"
+
 
 class SeedRun(BaseModel):
     """One training run: its seed, its metrics on the test images, and the id of its state.

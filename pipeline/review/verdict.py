@@ -14,7 +14,7 @@ from pipeline.core.package import command
 from pipeline.data.paths import RAW
 from pipeline.model.paths import MODEL
 from pipeline.provenance.packages import WITHOUT_RESULTS
-from pipeline.provenance.recipe import SEED
+from pipeline.provenance.spread import SEED
 from pipeline.review.changes import changed_packages, changed_params
 from pipeline.review.revision import Revision
 from pipeline.statistics import paired, unpaired

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 from pipeline.core.package import command
 from pipeline.provenance.committed import experiment_snapshots
 from pipeline.provenance.paths import SEEDS
-from pipeline.provenance.recipe import SEED
 from pipeline.provenance.snapshot import Snapshot
-from pipeline.provenance.spread import Spread
+from pipeline.provenance.spread import SEED, Spread
 from pipeline.tracking import runs, store
 from pipeline.tracking.publication import publish
 from pipeline.tracking.store_errors import plain_errors
