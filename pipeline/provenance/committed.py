@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, PipelineError
 from pipeline.core.params import PARAMS
 from pipeline.core.splits import TEST
 from pipeline.evaluation.paths import ERRORS, EVALUATION
@@ -53,12 +53,10 @@ def committed_snapshots(faults: list[NoState]) -> Iterator[Snapshot]:
     The files of a state are there until the next one is asked for. Commits whose params, lock and
     metrics do not belong together have no state, and are noted in `faults`.
     """
-    from dvc.repo import Repo  # takes half a second
-
     branches = branches_by_commit()
     tried = list(experiments())
-    with Repo() as repo:
-        read = partial(_read_all, branches=branches, cache_path=repo.cache.local.oid_to_path)
+    with _cache() as cache_path:
+        read = partial(_read_all, branches=branches, cache_path=cache_path)
         names = {s.state_id: s.origin.experiment for s in read(tried, faults=[])}
         for snapshot in read(commits_with(MADE), faults=faults):
             # What was kept of an experiment keeps its name.
@@ -73,12 +71,10 @@ def experiment_snapshots(name: str, faults: list[NoState]) -> Iterator[Snapshot]
     The files of a state are there until the next one is asked for. Those that hold no state are
     noted in `faults`.
     """
-    from dvc.repo import Repo
-
     named = [commit for commit in experiments() if commit.experiment == name]
     if named:
-        with Repo() as repo:
-            yield from _read_all(named, faults, branches_by_commit(), repo.cache.local.oid_to_path)
+        with _cache() as cache_path:
+            yield from _read_all(named, faults, branches_by_commit(), cache_path)
 
 
 @contextmanager
@@ -88,18 +84,30 @@ def snapshot_at(commit: str) -> Iterator[Snapshot]:
     Raises:
         DataError: the commit has none.
     """
-    from dvc.repo import Repo
-
     faults: list[NoState] = []
-    with Repo() as repo:
-        read = _read_all(
-            [commit_at(commit)], faults, branches_by_commit(), repo.cache.local.oid_to_path
-        )
-        for snapshot in read:
+    with _cache() as cache_path:
+        for snapshot in _read_all([commit_at(commit)], faults, branches_by_commit(), cache_path):
             yield snapshot
             return
     why = f": {faults[0].error}" if faults else ", as it has no results"
     raise DataError(f"commit {commit[:7]} holds no state{why}")
+
+
+@contextmanager
+def _cache() -> Iterator[CachePath]:
+    """Give the function that tells where DVC's cache has a file.
+
+    Raises:
+        PipelineError: DVC cannot tell.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo  # takes half a second
+
+    try:
+        with Repo() as repo:
+            yield repo.cache.local.oid_to_path
+    except DvcException as error:
+        raise PipelineError(f"DVC: {error}") from error
 
 
 def _read_all(

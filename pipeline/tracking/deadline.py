@@ -50,9 +50,11 @@ def remaining() -> float:
     Raises:
         PipelineError: the variable that allows them is no number.
     """
-    database = store.database()
-    is_new = database is not None and is_to_be_made(database)
-    return max(0.0, max(allowed(), CREATION_SECONDS if is_new else 0.0) - _waited())
+    seconds, database = allowed(), store.database()
+    with suppress(PipelineError):  # of a folder that may not be looked into, as the store will say
+        if database and is_to_be_made(database):
+            seconds = max(seconds, CREATION_SECONDS)
+    return max(0.0, seconds - _waited())
 
 
 def spend(seconds: float, failed: bool) -> None:

@@ -63,6 +63,15 @@ def test_another_number_of_seconds_is_allowed(monkeypatch: pytest.MonkeyPatch) -
     assert deadline.remaining() == 20.5
 
 
+def test_database_that_cannot_be_looked_for_fails_no_stage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
+    assert deadline.remaining() == SECONDS
+
+
 @pytest.mark.parametrize("given", ["long", "", "inf", "nan", "-1", "1e300"])
 def test_what_is_no_number_of_seconds_is_refused(
     monkeypatch: pytest.MonkeyPatch, given: str

@@ -147,6 +147,8 @@ def test_wrong_answer_looks_wrong_and_both_classes_have_their_pixels(
     page.get_by_label("Image", exact=True).fill(str(wrong))
     expect_answer(page, predictions, wrong)
     expect(answer).to_have_css("color", "rgb(179, 38, 30)")
+    expect(page.locator(".bars .wrong")).to_have_css("color", "rgb(179, 38, 30)")
+    expect(page.locator(".bars .true")).to_have_css("color", "rgb(0, 114, 178)")
     expect(truth).to_be_visible()
     page.get_by_label("Image", exact=True).fill(str(right))
     expect_answer(page, predictions, right)
