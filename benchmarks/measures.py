@@ -16,26 +16,34 @@ INSTRUCTION_SETS = {
         "TF_ENABLE_ONEDNN_OPTS": "0",
     },
 }
-STAGES = ("prepare", "train", "evaluate", "plot", "publish")
+STAGES = ("prepare", "train", "evaluate")
 # What it runs once .venv is there.
 MAKE_REPRO = "python -m pipeline.check --stages && python -m pipeline.repro"
 ELSEWHERE = {"PYTHONHASHSEED": "42", "TZ": "Pacific/Auckland", "LC_ALL": "C"}
 
 
 def measure_stages(bench: Bench) -> str:
-    """Run each stage once, and the plain script."""
+    """Run each stage once, and the plain script.
+
+    `plot` also publishes a new state, and so is run by DVC, whose own time is subtracted.
+    """
     bench.run("dvc", "repro")
     commands = {name: ("-m", f"pipeline.{name}") for name in STAGES} | {"train": ("-c", TIMED)}
     runs = {name: bench.run("python", *command) for name, command in commands.items()}
+    bench.clone.edit_params({"evaluate.confidence": 0.8})
+    bench.run("dvc", "repro", "evaluate")
+    runs["plot"] = bench.run("dvc", "repro", "plot")
+    nothing = bench.run("dvc", "repro")
     runs["plain script"], _ = bench.run_plain()
     seconds = {name: run.seconds for name, run in runs.items()}
+    seconds["plot"] -= nothing.seconds
     _, *ends = [float(line) for line in runs["train"].output.splitlines()]
     steps = (ends[-1] - ends[0]) * len(ends) / (len(ends) - 1)  # with validation
     bench.at_most("`train` without its epochs", seconds["train"] - steps, 5, " s")
     evaluated = seconds["evaluate"] / seconds["plain script"]
     bench.at_most("`evaluate`, to plain script", evaluated, 0.18)
-    bench.at_most("`plot` and `publish`", seconds["plot"] + seconds["publish"], 3.5, " s")
-    lines = ([name, number(run.seconds), number(run.peak_mb)] for name, run in runs.items())
+    bench.at_most("`plot`, which also publishes", seconds["plot"], 3.5, " s")
+    lines = ([name, number(seconds[name]), number(run.peak_mb)] for name, run in runs.items())
     return table(["", "s", "peak MB"], lines)
 
 
