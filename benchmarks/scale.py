@@ -83,12 +83,13 @@ def write_dataset(folder: Path, train: int, test: int) -> None:
         (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
 
 
-def make_clone(folder: Path, count: int, epochs: int) -> Clone:
+def make_clone(folder: Path, count: int, epochs: int, precision: str) -> Clone:
     """Return a clone with so many training and so many test images."""
     clone = Clone.make(folder / str(count) / "clone")
     write_dataset(clone.path / "data/raw/generated", count + FEW, count)
     samples = {"prepare.train_samples": count, "prepare.test_samples": count}
-    clone.edit_params(PARAMS | samples | {"train.epochs": epochs})
+    training = {"train.epochs": epochs, "train.precision": precision}
+    clone.edit_params(PARAMS | samples | training)
     return clone
 
 
@@ -111,11 +112,13 @@ def take_turn(clones: Mapping[int, Clone]) -> dict[tuple[str, int], Measured]:
     return measured
 
 
-def compare(counts: list[int]) -> str:
+def compare(counts: list[int], precision: str) -> str:
     """Measure all counts in turns; return a table of them, and one of targets."""
     with tempfile.TemporaryDirectory() as folder:
         epochs = {FEW: 1} | {count: round(max(counts) / count) for count in counts}
-        clones = {count: make_clone(Path(folder), count, epochs[count]) for count in epochs}
+        clones = {
+            count: make_clone(Path(folder), count, epochs[count], precision) for count in epochs
+        }
         turns = [take_turn(clones) for _ in range(REPETITIONS)]
     rows, targets = [], []
     for stage in STAGES:
@@ -145,10 +148,11 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="numbers of images")
+    parser.add_argument("--precision", default="float32", help="train.precision (default: float32)")
     args = parser.parse_args()
     keep_to_cores()
-    print(f"{describe_processor()}\n", flush=True)
-    print(compare(list(args.counts)))
+    print(f"Trained in {args.precision}, {describe_processor()}\n", flush=True)
+    print(compare(list(args.counts), args.precision))
 
 
 if __name__ == "__main__":
