@@ -1,6 +1,5 @@
 """What interrupts stages and damages their files, and how they refuse what is damaged."""
 
-import re
 import shutil
 import subprocess
 import time
@@ -8,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from ruamel.yaml import YAML
 
 from tests.conftest import Clone
 
@@ -67,8 +67,10 @@ def wait_until_gone(dvc: subprocess.Popen[str]) -> str:
 
 def forget(clone: Clone, stage: str) -> None:
     """Make `dvc repro` run the stage, as if its command had been another one before."""
-    lock = clone.path / "dvc.lock"
-    lock.write_text(re.sub(rf"python .*\bpipeline\.{stage}\n", "python old.py\n", lock.read_text()))
+    yaml, path = YAML(), clone.path / "dvc.lock"
+    lock = yaml.load(path)
+    lock["stages"][stage]["cmd"] = "python old.py"
+    yaml.dump(lock, path)
     shutil.rmtree(clone.path / ".dvc/cache/runs")
 
 

@@ -333,7 +333,7 @@ def test_what_nothing_uses_is_named(project: Path) -> None:
     Path("pipeline/robustness.py").write_text(f"from pathlib import Path\n\n{stage}")
     Path("pipeline/data/csv_file.py").touch()
     Path("pipeline/figures/new.py").touch()
-    subprocess.run(["git", "add", "pipeline"], cwd=project, check=True)
+    subprocess.run(["git", "add", "--all"], cwd=project, check=True)
     insert("pipeline/evaluation/scores.py", "METRICS = (", "def _top_2() -> None: _top_2()")
     insert("pipeline/figures/curves.py", "def _curves", "def sureness() -> None: ...")
     for line in ("    droop: float = neutral(0.0)", '    """How far to droop."""'):
