@@ -62,16 +62,12 @@ def observe(
         followed: numbers of the images to follow through the network, at least one.
     """
     errors = selection.confident_errors(predictions)["image"].to_numpy()
-    images, labels = test.images[errors], test.labels[errors]
-    attributions = [
-        attribution.integrated_gradients(model, images, classes)
-        for classes in (probabilities[errors].argmax(axis=1), labels)
-    ]
+    shown = np.stack([probabilities[errors].argmax(axis=1), test.labels[errors]], axis=1)
     margins, rivals = selection.score_margins(probabilities, test.labels)
     maps = attribution.layer_outputs(model, test.images[followed])
     return Observations(
         kernel=attribution.first_kernel(model),
-        attributions=np.stack(attributions, axis=1),
+        attributions=attribution.integrated_gradients(model, test.images[errors], shown),
         margins=margins,
         rivals=rivals,
         followed=np.array(followed),

@@ -157,4 +157,4 @@ def first_kernel(model: Model) -> FloatArray:
 def integrated_gradients(model: Model, images: ByteArray, classes: IntArray) -> FloatArray:
     """Return each pixel's part of the logit, which is the integral where all is linear."""
     kernels = np.moveaxis(model.kernel, -1, 0)[classes]
-    return np.asarray(images.astype(np.float32) / 255 * kernels)
+    return np.asarray(images[:, None].astype(np.float32) / 255 * kernels)

@@ -71,7 +71,7 @@ def integrated_gradients(
     steps: int = STEPS,
     tolerance: float = 0.01,
 ) -> FloatArray:
-    """Return how much each value of an image adds to the score of a class.
+    """Return how much each value of an image adds to the scores of some classes.
 
     Integrated gradients from a black image: Sundararajan, Taly and Yan, "Axiomatic attribution
     for deep networks" (ICML 2017). The score is the logit, since the probability saturates: near
@@ -83,24 +83,26 @@ def integrated_gradients(
     Args:
         model: what `network.build_network` builds.
         images: (N, height, width, channels), uint8.
-        classes: that are scored, (N,), one for each image.
+        classes: that are scored, (N, K), for each image.
         steps: of the Gauss-Legendre quadrature, between black and the image, to begin with.
         tolerance: by which the sum may miss the difference, as a fraction of it. It is not reached
             where MAX_STEPS are too few, as for a difference near 0.
 
     Returns:
-        Attributions of the shape of `images`, float32, in units of the logit.
+        Attributions (N, K, height, width, channels), float32, in units of the logit.
     """
-    found = np.empty(images.shape, np.float32)
+    scored = np.asarray(classes, np.int32)
+    found = np.empty((*scored.shape, *images.shape[1:]), np.float32)
     black = np.zeros((1, *images.shape[1:]), np.uint8)
     *reached, of_black = scores(model, np.concatenate([images, black]))
-    for place, chosen in enumerate(np.asarray(classes, np.int32)):
+    for place, chosen in enumerate(scored):
         gained = reached[place][chosen] - of_black[chosen]
-        taken = steps
+        taken, is_far = steps, np.full(len(chosen), fill_value=True)
         while True:
-            found[place] = _integrate(model, images[place], chosen, taken)
-            missed = abs(found[place].sum() - gained)
-            if missed <= tolerance * abs(gained) or taken >= MAX_STEPS:
+            found[place, is_far] = _integrate(model, images[place], chosen, taken)[is_far]
+            missed = abs(found[place].sum(axis=(1, 2, 3)) - gained)
+            is_far = missed > tolerance * abs(gained)
+            if not is_far.any() or taken >= MAX_STEPS:
                 break
             taken *= 2
     return found
@@ -121,9 +123,11 @@ def _forward(model: keras.Model) -> Forward:
     return traced
 
 
-def _integrate(model: keras.Model, image: ByteArray, chosen: np.int32, steps: int) -> FloatArray:
+def _integrate(
+    model: keras.Model, image: ByteArray, chosen: npt.NDArray[np.int32], steps: int
+) -> FloatArray:
     nodes, weights = _quadrature(steps)
-    attribute = _attribution(model)
+    attribute = _attribution(model, len(chosen))
     starts = range(0, steps, BATCH)
     parts = [
         attribute(image, chosen, nodes[start : start + BATCH], weights[start : start + BATCH])
@@ -141,10 +145,11 @@ def _quadrature(steps: int) -> tuple[FloatArray, FloatArray]:
 
 
 @lru_cache(maxsize=2)
-def _attribution(model: keras.Model) -> Callable[..., tf.Tensor]:
-    """Return a function that attributes an image's score for a class, in parts.
+def _attribution(model: keras.Model, classes: int) -> Callable[..., tf.Tensor]:
+    """Return a function that attributes an image's scores for so many classes, in parts.
 
-    It takes the image, the class, and nodes and weights of a part of the quadrature.
+    It takes the image, the classes, and nodes and weights of a part of the quadrature. What the
+    network computes on the way to its scores, all classes share.
     """
 
     def attribute(
@@ -152,14 +157,16 @@ def _attribution(model: keras.Model) -> Callable[..., tf.Tensor]:
     ) -> tf.Tensor:
         pixels = tf.cast(image, tf.float32)
         path = nodes[:, None, None, None] * pixels
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(persistent=True) as tape:
             tape.watch(path)
-            score = outputs.run(model, path).logits()[:, chosen]
-        return pixels * tf.tensordot(weights, tape.gradient(score, path), 1)
+            logits = outputs.run(model, path).logits()
+            scored = [logits[:, chosen[place]] for place in range(classes)]
+        gradients = [tape.gradient(score, path) for score in scored]
+        return tf.stack([pixels * tf.tensordot(weights, found, 1) for found in gradients])
 
-    image, label = tf.TensorSpec(model.input_shape[1:], tf.uint8), tf.TensorSpec((), tf.int32)
-    part = tf.TensorSpec((None,), tf.float32)
+    image, part = tf.TensorSpec(model.input_shape[1:], tf.uint8), tf.TensorSpec((None,), tf.float32)
+    chosen = tf.TensorSpec((classes,), tf.int32)
     traced: Callable[..., tf.Tensor] = tf.function(
-        attribute, input_signature=[image, label, part, part], autograph=False
+        attribute, input_signature=[image, chosen, part, part], autograph=False
     )
     return traced

@@ -33,5 +33,7 @@ def look(model: keras.Model, image: ByteArray) -> View:
 
 def explain(model: keras.Model, image: ByteArray, label: int) -> str:
     """Return the URL of a picture of what in the image speaks for a class, and against it."""
-    (attributed,) = attribution.integrated_gradients(model, image[None], [label], STEPS, TOLERANCE)
+    ((attributed,),) = attribution.integrated_gradients(
+        model, image[None], [[label]], STEPS, TOLERANCE
+    )
     return rendering.url(rendering.overlay(image, attributed.sum(axis=-1)))

@@ -172,17 +172,17 @@ def test_scores_are_what_softmax_makes_probabilities_of(build: Build) -> None:
 )
 def test_attributions_add_up_to_the_difference_in_the_score(shape: Shape, build: Build) -> None:
     model = build(shape)
-    images, classes = random_images(shape, 4), [3, 0, 1, 3]
+    images, classes = random_images(shape, 4), np.array([[3, 1], [0, 2], [1, 3], [3, 0]])
     black = np.zeros((1, *shape), np.uint8)
     gained = attribution.scores(model, images) - attribution.scores(model, black)
-    expected = gained[range(4), classes]
+    expected = np.take_along_axis(gained, classes, axis=1)
 
     attributions = attribution.integrated_gradients(model, images, classes)
 
-    assert attributions.shape == images.shape
+    assert attributions.shape == (4, 2, *shape)
     assert attributions.dtype == np.float32
     assert np.ptp(expected) > 0.1
-    assert_allclose(attributions.sum(axis=(1, 2, 3)), expected, rtol=0.01)
+    assert_allclose(attributions.sum(axis=(2, 3, 4)), expected, rtol=0.01)
 
 
 @shapes
@@ -190,9 +190,10 @@ def test_attributions_of_a_linear_network_are_weight_times_pixel(shape: Shape) -
     model, images = build(shape, conv_blocks=[], dense_units=[]), random_images(shape)
     kernel, _ = model.get_layer("probabilities").get_weights()
 
-    attributions = attribution.integrated_gradients(model, images, [2, 2, 0], steps=1)
+    classes = [[2, 1], [2, 0], [0, 1]]
+    attributions = attribution.integrated_gradients(model, images, classes, steps=1)
 
-    expected = images / 255 * kernel[:, [2, 2, 0]].T.reshape(images.shape)
+    expected = images[:, None] / 255 * kernel.T.reshape(-1, *shape)[classes]
     assert_allclose(attributions, expected, rtol=1e-4, atol=1e-7)
 
 
@@ -201,15 +202,16 @@ def test_repeated_calls_build_no_new_graph() -> None:
 
     for count in (1, 2, 3):
         attribution.scores(model, images[:count])
-        attribution.integrated_gradients(model, images[:count], range(count))
+        attribution.integrated_gradients(model, images[:count], [[place] for place in range(count)])
 
-    functions: list[Any] = [attribution._forward(model), attribution._attribution(model)]
+    functions: list[Any] = [attribution._forward(model), attribution._attribution(model, 1)]
     assert [function.experimental_get_tracing_count() for function in functions] == [1, 1]
 
 
 def test_no_images_have_no_attributions() -> None:
-    images = random_images((16, 16, 3), 0)
-    assert_array_equal(attribution.integrated_gradients(build((16, 16, 3)), images, []), images)
+    none, classes = random_images((16, 16, 3), 0), np.empty((0, 2), int)
+    attributions = attribution.integrated_gradients(build((16, 16, 3)), none, classes)
+    assert attributions.shape == (0, 2, 16, 16, 3)
 
 
 @shapes
@@ -224,9 +226,10 @@ def test_observations_are_of_the_confident_errors_and_of_the_images_asked_for(
     seen = evaluate.observe(model, test, probabilities, predictions, [7, 2])
 
     last = selection.confident_errors(predictions).iloc[-1]
-    classes = "abcd".index(last["predicted"]), "abcd".index(last["label"])
-    both = attribution.integrated_gradients(model, images[[last["image"]] * 2], classes)
-    assert_allclose(seen.attributions[-1], both, rtol=1e-4, atol=1e-5)
+    for place, name in enumerate([last["predicted"], last["label"]]):
+        alone = [["abcd".index(name)]]
+        ((one,),) = attribution.integrated_gradients(model, images[[last["image"]]], alone)
+        assert_allclose(seen.attributions[-1, place], one, rtol=1e-4, atol=1e-5)
     errors = int((predictions["label"] != predictions["predicted"]).sum())
     assert seen.attributions.shape == (min(24, errors), 2, *shape)
     assert_array_equal(seen.followed, [7, 2])
