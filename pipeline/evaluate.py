@@ -1,6 +1,7 @@
 """Stage `evaluate`: what the model makes of the test images, which nothing saw before."""
 
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -91,6 +92,7 @@ def main(
     followed = selection.followed_images(split.labels, params.evaluate.images)
     runtime.configure(params.train.threads)
     trained = network.read_model(model)
+    Thread(target=scores.import_sklearn).start()
     probabilities = predict(trained, split, len(names))
     table = scores.tabulate(probabilities, split.labels, names)
     level = params.evaluate.confidence

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.core.arrays import IntArray, LabelArray, chunks
+from pipeline.core.imports import importing
 from pipeline.core.intervals import wilson_interval
 from pipeline.core.rounding import DIGITS
 from pipeline.evaluation import calibration
@@ -21,6 +22,12 @@ from pipeline.evaluation import calibration
 ROWS = 1000  # whose losses are added up at a time: another number gives other last bits
 Probabilities = npt.NDArray[np.float32]
 ByClass = npt.NDArray[np.float64]
+
+
+def import_sklearn() -> None:
+    """Import what computes the metrics, which a thread can do while a network predicts."""
+    with importing():
+        import sklearn.metrics  # noqa: F401
 
 
 def tabulate(
