@@ -25,7 +25,7 @@ RETRIES = 3  # of a trial whose worker has died
 OnEnd = Callable[[Trial], None]
 
 
-class Follower(tune.Callback):  # type: ignore[misc]
+class JournalCallback(tune.Callback):  # type: ignore[misc]
     """Writes down each epoch, and says what happens, one line each.
 
     Attributes:
@@ -104,7 +104,7 @@ def search(
     seconds = settings.seconds and settings.seconds - journal.seconds
     remaining = settings.trials - journal.done
     train, val = map(in_memory, splits)
-    follower = Follower(journal, on_end)
+    callback = JournalCallback(journal, on_end)
     try:
         if remaining and (seconds is None or seconds > 0):
             with connected(threads, settings.concurrent):
@@ -125,17 +125,17 @@ def search(
                         name="trials",
                         storage_path=str(folder.resolve()),
                         failure_config=tune.FailureConfig(max_failures=RETRIES),
-                        callbacks=[follower],
+                        callbacks=[callback],
                         verbose=0,
                     ),
                 ).fit()
         for trial in list(journal.unfinished):
             journal.end(trial.number, STOPPED)
             on_end(trial)
-        if follower.cause and not any(trial.epochs for trial in journal.trials.values()):
+        if callback.cause and not any(trial.epochs for trial in journal.trials.values()):
             journal.forget()  # a fault of the machines, and nothing that would be lost
             raise PipelineError(
-                f"no trial finished an epoch: {follower.cause}; "
+                f"no trial finished an epoch: {callback.cause}; "
                 "once that is fixed, the same command restarts"
             )
         journal.close()

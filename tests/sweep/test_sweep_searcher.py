@@ -8,7 +8,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from pipeline.provenance.params import load_params
 from pipeline.sweep.journal import Journal
-from pipeline.sweep.search import Follower
+from pipeline.sweep.search import JournalCallback
 from pipeline.sweep.searcher import JournalledSearcher, build_scheduler
 from pipeline.sweep.settings import Settings, read_settings
 from pipeline.sweep.trainable import EPOCH
@@ -95,11 +95,11 @@ def test_each_epoch_of_a_repeated_trial_has_its_line_again(
 ) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
     journal.start(1, {})
-    follower = Follower(journal, lambda _trial: None)
+    callback = JournalCallback(journal, lambda _trial: None)
     trial = SimpleNamespace(config={"number": 1})
     logs = {"loss": 0.5, "accuracy": 0.9, "val_loss": 0.25, "val_accuracy": 0.875}
     for epoch in (1, 2, 1, 2, 3):  # its worker died after the second
-        follower.on_trial_result(trial, {"epoch": epoch, **logs})
+        callback.on_trial_result(trial, {"epoch": epoch, **logs})
     lines = capsys.readouterr().out.splitlines()
     measures = "val_loss 0.2500, val_accuracy 0.8750"
     assert lines == [
