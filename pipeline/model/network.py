@@ -5,6 +5,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +118,16 @@ def _connect(
     softmax = layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")
     probabilities = softmax(values)
     network = keras.Model(pixels, probabilities, name="classifier")
-    if params.residual:
+    if not is_chain(network):
         return network
     return keras.Sequential(network.layers, name="classifier")  # whose file is what it always was
+
+
+def is_chain(network: keras.Model) -> bool:
+    """Tell whether each layer of a functional model reads what the one before it gives, no more."""
+    layers = network.layers
+    linked = all(after.input is before.output for before, after in pairwise(layers))
+    return linked and network.output is layers[-1].output
 
 
 def write_model(path: Path, model: keras.Model) -> None:

@@ -275,6 +275,27 @@ def test_history_has_one_row_per_epoch_and_each_is_announced(
     assert seen[1][1]["val_loss"] == history["val_loss"][1]
 
 
+def connect(*steps: Callable[..., Any]) -> keras.Model:
+    """Build a functional model of steps that each take what the one before gives."""
+    values = pixels = keras.Input((6, 6, 1))
+    for step in steps:
+        values = step(values)
+    return keras.Model(pixels, values)
+
+
+def test_only_layers_in_a_row_are_taken_for_a_chain() -> None:
+    first, second = (keras.layers.Conv2D(2, 1) for _ in range(2))
+    shared = keras.layers.ReLU()
+
+    assert network.is_chain(connect(first, second, keras.layers.Flatten()))
+    # Of each of these, a row of its layers would compute something else.
+    assert not network.is_chain(connect(first, lambda values: values * 2 + 1, second))
+    assert not network.is_chain(connect(first, second, keras.ops.tanh))
+    assert not network.is_chain(connect(first, lambda values: second(values) * values))
+    assert not network.is_chain(connect(first, lambda v: keras.layers.Add()([second(v), v])))
+    assert not network.is_chain(connect(shared, first, shared))
+
+
 @pytest.mark.parametrize("optimizer", get_args(TrainParams.model_fields["optimizer"].annotation))
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_optimizer_and_schedule_are_what_params_name(
