@@ -330,11 +330,15 @@ def test_imports_of_a_package_itself_are_followed() -> None:
 def test_what_nothing_uses_is_named(project: Path) -> None:
     """But stops no `dvc repro`: somebody may be about to write it."""
     stage = "def main(made: Path = Path('made.txt')) -> None: ...\n"
-    Path("pipeline/robustness.py").write_text(f"from pathlib import Path\n\n{stage}")
-    Path("pipeline/data/csv_file.py").touch()
+    Path("pipeline/unused.py").write_text(f"from pathlib import Path\n\n{stage}")
+    Path("pipeline/data/unused_reader.py").touch()
     Path("pipeline/figures/new.py").touch()
     subprocess.run(["git", "add", "--all"], cwd=project, check=True)
-    insert("pipeline/evaluation/scores.py", "METRICS = (", "def _top_2() -> None: _top_2()")
+    insert(
+        "pipeline/evaluation/scores.py",
+        "METRICS = (",
+        "def _unused() -> None: _unused()",
+    )
     insert("pipeline/figures/curves.py", "def _curves", "def sureness() -> None: ...")
     for line in ("    droop: float = neutral(0.0)", '    """How far to droop."""'):
         insert("pipeline/model/params.py", "class RuntimeParams", line)
@@ -345,12 +349,12 @@ def test_what_nothing_uses_is_named(project: Path) -> None:
 
     assert result.returncode == 1
     assert [line.partition(": is its entry")[0] for line in result.stdout.splitlines()] == [
-        "pipeline/data/csv_file.py: no stage imports it, but dvc.yaml depends on its folder",
+        "pipeline/data/unused_reader.py: no stage imports it, but dvc.yaml depends on its folder",
         "pipeline/figures/new.py: no stage imports it, but dvc.yaml depends on its folder",
-        "pipeline/evaluation/scores.py: nothing uses _top_2",
+        "pipeline/evaluation/scores.py: nothing uses _unused",
         "pipeline/figures/curves.py: nothing uses sureness",
         "pipeline/model/params.py: nothing uses droop",
-        "pipeline/robustness.py: main has its params and files as defaulted arguments, as that of "
+        "pipeline/unused.py: main has its params and files as defaulted arguments, as that of "
         "a stage, but no stage of dvc.yaml runs it",
     ]
     assert check("--stages").returncode == 0

@@ -1,5 +1,6 @@
 """The reader of CSV files that CONTRIBUTING.md has as an example works as it stands there."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ def test_both_splits_are_read(tmp_path: Path) -> None:
         (ROWS.replace("label", "class"), "a.csv: cannot be read: 'label'"),
         (ROWS.replace("3\ntest", "256\ntest"), "a.csv: cannot be read: "),
         (ROWS.replace(",p3", ""), "a.csv: cannot be read: "),
+        (re.sub(",[^,]*$", "", ROWS, flags=re.MULTILINE), "a.csv: train: 3 pixels are no square"),
+        (ROWS.replace("train,1", "train,70000"), "a.csv: train: has the label 70000, expected 0 "),
         (ROWS.replace("test,1", "test,2"), "a.csv: test: has the label 2, but the highest of "),
     ],
 )

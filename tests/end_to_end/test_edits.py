@@ -52,36 +52,36 @@ def insert(path: str, before: str, text: str) -> None:
 
 def add_param() -> None:
     """Add a param of training, at its neutral value."""
-    field = "    gradient_clip: float | None = neutral(None, gt=0)\n"
+    field = "    trial_param: float | None = neutral(None, gt=0)\n"
     insert("pipeline/training/params.py", "    seed: int", field)
     import_line = "from pipeline.core.params import neutral\n"
     insert("pipeline/training/params.py", "from pipeline.model.params", import_line)
-    set_value("params.yaml", "train.gradient_clip", None)()
+    set_value("params.yaml", "train.trial_param", None)()
 
 
 def add_section_and_stage() -> None:
     """Add a stage with params of its own, which are part of the state."""
     schema = (
         '"""Params of the new stage."""\n\nfrom pipeline.core.params import Strict\n\n\n'
-        'class RobustnessParams(Strict):\n    """How far images are moved."""\n\n    shift: int\n'
+        'class TrialStageParams(Strict):\n    """How far images are moved."""\n\n    shift: int\n'
     )
     for name, text in (("__init__", '"""A new stage."""\n'), ("params", schema)):
-        Path("pipeline/robustness").mkdir(exist_ok=True)
-        Path(f"pipeline/robustness/{name}.py").write_text(text)
-    append("pipeline/robust.py")()
-    import_line = "from pipeline.robustness.params import RobustnessParams\n"
+        Path("pipeline/trial_stage").mkdir(exist_ok=True)
+        Path(f"pipeline/trial_stage/{name}.py").write_text(text)
+    append("pipeline/trial.py")()
+    import_line = "from pipeline.trial_stage.params import TrialStageParams\n"
     insert("pipeline/provenance/state.py", "from pipeline.training.params", import_line)
     insert(
         "pipeline/provenance/state.py",
         "    evaluate: EvaluateParams",
-        "    robustness: RobustnessParams\n",
+        "    trial_stage: TrialStageParams\n",
     )
-    set_value("params.yaml", "robustness.shift", 1)()
+    set_value("params.yaml", "trial_stage.shift", 1)()
     stage = {
         "cmd": "python -m pipeline.robust",
-        "deps": ["models/model.keras", "pipeline/robust.py", "pipeline/robustness"],
-        "params": ["robustness"],
-        "metrics": [{"metrics/robustness.json": {"cache": False}}],
+        "deps": ["models/model.keras", "pipeline/trial.py", "pipeline/trial_stage"],
+        "params": ["trial_stage"],
+        "metrics": [{"metrics/trial_stage.json": {"cache": False}}],
     }
     set_value("dvc.yaml", "stages.robust", stage)()
 
@@ -171,7 +171,7 @@ def test_a_param_at_its_neutral_value_changes_no_byte_no_id_and_no_run(edited: C
     edited.run("dvc", "repro")
 
     after = edited.read()
-    assert "gradient_clip" in after.pop("dvc.lock").decode()
+    assert "trial_param" in after.pop("dvc.lock").decode()
     assert after == before
     assert read_runs(edited) == runs
 
