@@ -3,7 +3,7 @@
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +22,7 @@ def build_network(
     image_shape: tuple[int, int, int],
     classes: int,
     *,
-    synchronized: bool = False,
+    batch_norm: Callable[..., keras.Layer] = keras.layers.BatchNormalization,
     precision: Precision = "float32",
 ) -> keras.Model:
     """Build the network: raw pixels in, a probability for each class out.
@@ -39,8 +39,7 @@ def build_network(
         params: the architecture.
         image_shape: height, width and channels of the images, which are uint8.
         classes: their number.
-        synchronized: whether batch norm takes the statistics of all replicas together; the
-            weights are the same.
+        batch_norm: Keras's layer, or another that takes its arguments and has its weights.
         precision: in which all layers but the softmax compute; weights are float32.
 
     Raises:
@@ -49,7 +48,7 @@ def build_network(
     """
     try:
         with _computing_in(precision):
-            network = _connect(params, image_shape, classes, synchronized)
+            network = _connect(params, image_shape, classes, batch_norm)
     except ValueError as error:  # Keras's, of a layer that would leave nothing of them
         height, width, _ = image_shape
         raise ParamsError(
@@ -72,7 +71,10 @@ def _computing_in(precision: Precision) -> Iterator[None]:
 
 
 def _connect(
-    params: ModelParams, image_shape: tuple[int, int, int], classes: int, synchronized: bool
+    params: ModelParams,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    batch_norm: Callable[..., keras.Layer],
 ) -> keras.Model:
     layers = keras.layers
     use_bias = not params.batch_norm  # it would be subtracted again
@@ -80,10 +82,7 @@ def _connect(
     def normalize(values: keras.KerasTensor, name: str) -> keras.KerasTensor:
         if not params.batch_norm:
             return values
-        norm = layers.BatchNormalization(
-            momentum=params.batch_norm_momentum, synchronized=synchronized, name=f"{name}_norm"
-        )
-        return norm(values)
+        return batch_norm(momentum=params.batch_norm_momentum, name=f"{name}_norm")(values)
 
     def convolve(
         values: keras.KerasTensor, filters: int, size: int, name: str
