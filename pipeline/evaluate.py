@@ -6,6 +6,8 @@ from threading import Thread
 import numpy as np
 import pandas as pd
 
+# Before TensorFlow: to find its fields' docstrings, pydantic looks at each module that there is.
+from pipeline.provenance.params import check_start  # isort: skip
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split, chunks
 from pipeline.core.classes import CLASSES, read_classes
@@ -19,7 +21,6 @@ from pipeline.evaluation.predictions import format_predictions
 from pipeline.model import network, runtime
 from pipeline.model.paths import MODEL
 from pipeline.model.runtime import keras
-from pipeline.provenance.params import check_start
 
 
 def predict(model: keras.Model, test: Split, classes: int) -> scores.Probabilities:
