@@ -1,13 +1,14 @@
 """Measure training in bfloat16 against float32: python -m benchmarks.precision [--pairs 5].
 
 An experiment of experiments.yaml, the lesson if no other is named, is trained with each precision
-in turns, in the reverse order in every second pair; each pair has its own seed. What is measured
-is the working tree. The first epoch also builds the graph, so images per second are those of the
+in turns, in the reverse order in every second pair; each pair has its own seed. `--set` changes a
+param of it, such as `--set model.batch_norm=false`, to see what gains how much. What is measured is
+the working tree. The first epoch also builds the graph, so images per second are those of the
 others. The accuracy is that of the float32 model on the test images.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -40,11 +41,10 @@ def measure_speed(images: int, ends: Sequence[float]) -> float:
     return images * (len(ends) - 1) / (ends[-1] - ends[0])
 
 
-def train(name: str, seed: int, precision: str, small: bool) -> Trained:
+def train(name: str, seed: int, precision: str, options: Iterable[str]) -> Trained:
     """Train an experiment in a process of its own."""
-    size = ["--small"] if small else []
-    options = [f"--seed={seed}", f"--set=train.precision={precision}", *size]
-    measured = run_module("benchmarks.train_experiment", name, *options)
+    given = [f"--seed={seed}", *options, f"--set=train.precision={precision}"]
+    measured = run_module("benchmarks.train_experiment", name, *given)
     ends = [seconds for seconds, _ in measured["epochs"]]
     return Trained(measure_speed(measured["images"], ends), measured["accuracy"])
 
@@ -87,19 +87,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("name", nargs="?", default="lesson", help="experiment (default: lesson)")
     parser.add_argument("--pairs", type=int, default=5, help="repetitions (default: 5)")
+    parser.add_argument("--set", metavar="PARAM=VALUE", action="append", default=[], dest="changes")
     parser.add_argument("--small", action="store_true", help="few images, to see that all works")
     args = parser.parse_args()
     if args.pairs < 1:
         parser.error("--pairs: must be at least 1")
     keep_to_cores()
-    print(f"{args.name}, {describe_processor()}\n", flush=True)
+    print(", ".join([args.name, *args.changes, describe_processor()]), end="\n\n", flush=True)
     can_show = not read_processor().lacks_bfloat16
     if not can_show:
         print("This processor has no instructions for bfloat16: the ratio is no target here.\n")
+    options = [f"--set={change}" for change in args.changes]
+    options += ["--small"] if args.small else []
     pairs = []
     for seed in range(args.pairs):
         order = PRECISIONS[:: -1 if seed % 2 else 1]
-        trained = {name: train(args.name, seed, name, args.small) for name in order}
+        trained = {name: train(args.name, seed, name, options) for name in order}
         pairs.append((trained["float32"], trained["mixed_bfloat16"]))
     print(tabulate(pairs))
     if targets := judge(pairs, can_show=can_show):
