@@ -47,7 +47,10 @@ def measure_stages(bench: Bench) -> str:
 
 
 def _run_stages(bench: Bench, turn: int) -> dict[str, Run]:
-    """Run each once; `plot` also publishes a new state, and so is run by DVC, less its own time."""
+    """Run each stage and the plain script once.
+
+    `plot` also publishes a new state, and so is run by DVC, whose own time is subtracted.
+    """
     commands = {name: ("-m", f"pipeline.{name}") for name in STAGES} | {"train": ("-c", TIMED)}
     runs = {name: bench.run("python", *command) for name, command in commands.items()}
     bench.clone.edit_params({"evaluate.confidence": round(0.8 + turn / 1000, 3)})
@@ -59,7 +62,7 @@ def _run_stages(bench: Bench, turn: int) -> dict[str, Run]:
 
 
 def _epochs(train: Run) -> float:
-    """Return the seconds of all epochs, with validation; the first, longer, like the others."""
+    """Return the seconds of all epochs, with validation, as if the first took no longer."""
     _, *ends = [float(line) for line in train.output.splitlines()]
     return (ends[-1] - ends[0]) * len(ends) / (len(ends) - 1)
 

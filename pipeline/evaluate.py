@@ -6,7 +6,7 @@ from threading import Thread
 import numpy as np
 import pandas as pd
 
-# Before TensorFlow: to find its fields' docstrings, pydantic looks at each module that there is.
+# Before TensorFlow: below Python 3.13, pydantic finds docstrings by a look at every module.
 from pipeline.provenance.params import check_start  # isort: skip
 from pipeline.core import files, splits, stage
 from pipeline.core.arrays import Split, chunks

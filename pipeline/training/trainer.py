@@ -11,7 +11,7 @@ from pipeline.model import network
 from pipeline.model.runtime import keras, tf
 from pipeline.training import history, replicas
 from pipeline.training.augmentation import RandomAffine
-from pipeline.training.batch_norm import batch_norm_of
+from pipeline.training.batch_norm import choose_batch_norm
 from pipeline.training.checkpoint import Arrays
 from pipeline.training.epoch_loop import EpochLoop
 from pipeline.training.optimization import build_loss, build_optimizer
@@ -102,7 +102,7 @@ def _build_loop(
             params.model,
             train.images.shape[1:],
             classes,
-            batch_norm=batch_norm_of(strategy.num_replicas_in_sync),
+            batch_norm=choose_batch_norm(strategy),
             precision=params.train.precision,
         )
         augment = None

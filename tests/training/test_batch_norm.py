@@ -1,6 +1,7 @@
 """Fused batch norm on the real TensorFlow, compared with Keras's layer."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ import numpy.typing as npt
 import pytest
 
 from pipeline.model.runtime import keras, tf
-from pipeline.training.batch_norm import FusedBatchNormalization, batch_norm_of
+from pipeline.training import replicas
+from pipeline.training.batch_norm import FusedBatchNormalization, choose_batch_norm
 
 Values = npt.NDArray[np.float32]
 SHAPES = pytest.mark.parametrize("shape", [(7, 3), (5, 4, 6, 3), (1, 3)])
@@ -67,6 +69,12 @@ def test_inputs_in_bfloat16_stay_so_and_statistics_are_float32() -> None:
     np.testing.assert_allclose(variance, exact_variance, rtol=1e-5)
 
 
-def test_several_replicas_take_their_statistics_together() -> None:
-    assert batch_norm_of(1)().synchronized is False
-    assert batch_norm_of(2)().synchronized is True
+def test_layer_is_fused_on_one_cpu_and_kerass_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = (SimpleNamespace(num_replicas_in_sync=count) for count in (1, 2))
+    monkeypatch.setattr(replicas, "accelerators", list)
+    assert choose_batch_norm(one) is FusedBatchNormalization
+    together = choose_batch_norm(two)()
+    assert (type(together), together.synchronized) == (keras.layers.BatchNormalization, True)
+    monkeypatch.setattr(replicas, "accelerators", lambda: ["/device:GPU:0"])
+    alone = choose_batch_norm(one)()
+    assert (type(alone), alone.synchronized) == (keras.layers.BatchNormalization, False)

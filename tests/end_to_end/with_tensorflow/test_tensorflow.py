@@ -19,7 +19,8 @@ from pipeline.core.errors import ParamsError, PipelineError
 from pipeline.model import network
 from pipeline.model.runtime import keras, tf
 from pipeline.provenance.params import Params, load_params
-from pipeline.training import epoch_loop, optimization, trainer
+from pipeline.training import epoch_loop, optimization, replicas, trainer
+from pipeline.training.batch_norm import FusedBatchNormalization
 from pipeline.training.params import TrainParams
 from tests.conftest import FROZEN, ROOT
 
@@ -229,6 +230,24 @@ def test_batch_norm_forgets_by_its_momentum(
     dense, norm = model.get_layer("dense1"), model.get_layer("dense1_norm")
     mean = (split.images.reshape(24, -1) / 255 @ np.asarray(dense.kernel)).mean(axis=0)
     np.testing.assert_allclose(norm.moving_mean, (1 - momentum**2) * mean, rtol=1e-3)
+
+
+def test_training_on_a_cpu_fuses_batch_norm_and_gives_kerass_layer(
+    params: Callable[..., Params], split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+    fused = FusedBatchNormalization.call
+
+    def call(layer: keras.Layer, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        used.append(training)
+        return fused(layer, inputs, training=training)
+
+    monkeypatch.setattr(replicas, "accelerators", list)
+    monkeypatch.setattr(FusedBatchNormalization, "call", call)
+    chosen = params(model__batch_norm=True, train__epochs=1)
+    model, _ = trainer.train_network(split, split, 10, chosen, ignore)
+    assert True in used
+    assert type(model.get_layer("dense1_norm")) is keras.layers.BatchNormalization
 
 
 def test_nested_random_layers_draw_anew_in_each_epoch_the_same_in_each_run(
