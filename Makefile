@@ -4,8 +4,7 @@ PYTHON ?= python3
 PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
 # Compiling is a step of its own, on all cores: PYTHONDONTWRITEBYTECODE leaves it to every start.
 COMPILE := .venv/bin/python -c 'import compileall; compileall.compile_dir(".venv/lib", quiet=2, workers=0)'
-LOCK := uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
-    --python-version 3.11 --custom-compile-command 'make lock'
+EXPORT := echo '\# Written by `make lock`'; uv export --quiet --frozen --no-header --no-emit-project
 # With it, Python would not find the package, once DVC has removed the outputs.
 unexport PYTHONSAFEPATH
 # DVC's stages take the `python` that they find.
@@ -89,13 +88,14 @@ mlflow-server: venv-server  ## serve MLflow to a team: PostgreSQL, passwords (do
 	export MLFLOW_AUTH_CONFIG_PATH="$${MLFLOW_AUTH_CONFIG_PATH:-pipeline/tracking/basic_auth.ini}"; \
 	$(IN_VENV) exec mlflow server --app-name basic-auth
 
+# Of each version, uv.lock has the hashes that the supported Pythons may need; uv pip compile, all.
 lock:  ## renew the locks (needs uv)
-	$(LOCK) pyproject.toml --output-file requirements/main.txt
-	$(LOCK) --group dev --constraints requirements/main.txt --output-file requirements/dev.txt
-	for group in explore ray remotes server; do \
-	  $(LOCK) --group "$$group" --constraints requirements/main.txt \
-	    --constraints requirements/dev.txt --output-file "requirements/$$group.txt" || exit; \
+	uv lock --quiet --upgrade
+	{ $(EXPORT) --no-default-groups; } > requirements/main.txt
+	for group in dev explore ray remotes server; do \
+	  { $(EXPORT) --only-group "$$group"; } > "requirements/$$group.txt" || exit; \
 	done
+	rm uv.lock  # it names package indexes
 	sed -nE "s/^(keras|matplotlib|tensorflow)==([^ ]+).*/\1: '\2'/p" requirements/main.txt \
 	  > requirements/versions.yaml
 
